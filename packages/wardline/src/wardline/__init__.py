@@ -1,0 +1,1 @@
+"""Runtime governance for AI agents: decide before an action runs, and keep proof."""
