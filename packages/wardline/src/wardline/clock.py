@@ -7,8 +7,11 @@ clock that is set back shortens no window and no expiry.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["HOUR", "MINUTE", "SECOND", "Clock", "as_datetime"]
 
@@ -26,7 +29,7 @@ class Clock:
     microseconds of the last forward step of over an hour until somebody records it.
     """
 
-    __slots__ = ("_last", "_last_monotonic", "_monotonic", "_wall", "jumped")
+    __slots__ = ("_last", "_monotonic", "_offset", "_wall", "jumped")
 
     def __init__(
         self,
@@ -36,7 +39,7 @@ class Clock:
         self._wall = wall
         self._monotonic = monotonic
         self._last = 0
-        self._last_monotonic = 0
+        self._offset = 0
         self.jumped = 0
 
     def now(self) -> int:
@@ -46,20 +49,24 @@ class Clock:
         if wall <= last:
             return last
         if wall - last > HOUR:
-            self._note_jump(wall, last)
+            self._compare(wall)
         self._last = wall
         return wall
+
+    def last(self) -> int:
+        """Return the last recorded time without reading any clock; 0 if there is none."""
+        return self._last
 
     def monotonic(self) -> int:
         """Return microseconds on a clock that nothing can set."""
         return self._monotonic() // 1000
 
-    def _note_jump(self, wall: int, last: int) -> None:
+    def _compare(self, wall: int) -> None:
         """Tell a step of the wall clock from an hour in which nobody asked for the time."""
-        monotonic = self.monotonic()
-        if last and (wall - last) - (monotonic - self._last_monotonic) > HOUR:
-            self.jumped = wall - last
-        self._last_monotonic = monotonic
+        offset = wall - self.monotonic()
+        if self._last and offset - self._offset > HOUR:
+            self.jumped = offset - self._offset
+        self._offset = offset
 
 
 def as_datetime(t: int) -> datetime:

@@ -9,6 +9,7 @@
     ├── EvaluationError        a condition that failed while running
     ├── StoreError             state that cannot be read or written  (RuntimeError)
     ├── LedgerError            a record that cannot be written       (RuntimeError)
+    ├── AnswerRefused          an answer that does not count         (PermissionError)
     └── ActionRefused          the action did not run                (PermissionError)
         ├── ActionDenied         a rule, a limit, a switch or a failure refused it
         ├── ApprovalPending      somebody has to answer first
@@ -33,6 +34,7 @@ __all__ = [
     "ActionDenied",
     "ActionRefused",
     "AlreadyRan",
+    "AnswerRefused",
     "ApprovalPending",
     "CanonicalError",
     "ConfigurationError",
@@ -109,6 +111,14 @@ class StoreError(WardlineError, RuntimeError):
 
 class LedgerError(WardlineError, RuntimeError):
     """The ledger cannot acknowledge a record."""
+
+
+class AnswerRefused(WardlineError, PermissionError):
+    """An answer to an approval that does not count; the approval is as it was.
+
+    Whoever is not among the approvers, the asking principal, any member of its chain and whoever has
+    answered before are refused, and so is every answer to what nobody waits for any more.
+    """
 
 
 class ActionRefused(WardlineError, PermissionError):
