@@ -1,0 +1,477 @@
+"""The closures that conditions are made of: functions of the activation and the frame.
+
+`env` is what one decision lets a condition read; `frame` holds the values of macro variables by slot.
+"""
+
+# ruff: noqa: ARG001 - every closure has the same two parameters
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wardline.cel import nets, values
+from wardline.cel.shortcuts import ACTION_TEXT
+from wardline.cel.values import BudgetError, charge, kind_of
+from wardline.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wardline.cel import regex
+    from wardline.cel.shortcuts import Activation, Frame, Run
+
+__all__ = [
+    "action_field",
+    "apply",
+    "binary",
+    "choice",
+    "constant",
+    "exists_one",
+    "filter_items",
+    "has_argument",
+    "has_field",
+    "has_root_field",
+    "index",
+    "list_of",
+    "logic",
+    "map_items",
+    "map_of",
+    "matches",
+    "negation",
+    "negative",
+    "not_bool",
+    "now",
+    "quantifier",
+    "root_field",
+    "select",
+    "under",
+    "variable",
+    "whole_args",
+]
+
+_ABSORBED = 12  # steps for an error that an operator absorbs
+_OPERATORS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "+": values.add,
+    "-": values.subtract,
+    "*": values.multiply,
+    "/": values.divide,
+    "%": values.modulo,
+    "<": values.less,
+    "<=": values.less_or_equal,
+    "==": values.equal,
+    "in": values.contains,
+}
+
+
+def not_bool(what: str, value: object) -> EvaluationError:
+    """The error of a `what` that is neither true nor false."""
+    return EvaluationError(f"{what} wants true or false, not {kind_of(value)}")
+
+
+# Leaves
+
+
+def constant(value: Any) -> Run:
+    """A literal."""
+
+    def constant(env: Activation, frame: Frame) -> Any:
+        return value
+
+    return constant
+
+
+def whole_args(env: Activation, frame: Frame) -> Any:
+    """All arguments."""
+    return env.args
+
+
+def now(env: Activation, frame: Frame) -> Any:
+    """The time of the decision."""
+    return env.now
+
+
+def action_field(field: str) -> Run:
+    """`action.field`."""
+    if field == "args":
+        return whole_args
+    if field in ACTION_TEXT:
+        return ACTION_TEXT[field]
+
+    def action(env: Activation, frame: Frame) -> Any:
+        return getattr(env, field)
+
+    return action
+
+
+def root_field(root: str, field: str) -> Run:
+    """`root.field` of a root that is a map."""
+    path = f"{root}.{field}"
+
+    def root_field(env: Activation, frame: Frame) -> Any:
+        over = getattr(env, root)
+        if field in over:
+            return over[field]
+        raise EvaluationError(f"`{path}` is not known for this action")
+
+    return root_field
+
+
+def has_root_field(root: str, field: str) -> Run:
+    """`has(root.field)`."""
+
+    def has_root_field(env: Activation, frame: Frame) -> bool:
+        return field in getattr(env, root)
+
+    return has_root_field
+
+
+# Values out of values
+
+
+def variable(slot: int) -> Run:
+    """The variable of a macro."""
+
+    def variable(env: Activation, frame: Frame) -> Any:
+        return frame[slot]
+
+    return variable
+
+
+def select(inner: Run, field: str) -> Run:
+    """`inner.field` of a map, or of what `path()` and `url()` give."""
+
+    def select(env: Activation, frame: Frame) -> Any:
+        over = inner(env, frame)
+        if type(over) is dict and field in over:
+            return over[field]
+        if type(over) is nets.PathView or type(over) is nets.UrlView:
+            return nets.view_field(over, field)
+        return values.select(over, field)
+
+    return select
+
+
+def has_argument(field: str) -> Run:
+    """`has(args.field)`."""
+
+    def has_argument(env: Activation, frame: Frame) -> Any:
+        return field in env.args
+
+    return has_argument
+
+
+def has_field(inner: Run, field: str) -> Run:
+    """`has(inner.field)`."""
+
+    def has_field(env: Activation, frame: Frame) -> bool:
+        over = inner(env, frame)
+        if type(over) is dict:
+            return field in over
+        if type(over) is nets.PathView or type(over) is nets.UrlView:
+            return True
+        raise EvaluationError(f"`has` cannot look for `{field}` in {kind_of(over)}")
+
+    return has_field
+
+
+def index(over: Run, by: Run) -> Run:
+    """`over[by]`."""
+
+    def index(env: Activation, frame: Frame) -> Any:
+        return values.index(over(env, frame), by(env, frame), env)
+
+    return index
+
+
+def list_of(items: list[Run]) -> Run:
+    """`[a, b]`."""
+
+    def list_of(env: Activation, frame: Frame) -> list[Any]:
+        return [item(env, frame) for item in items]
+
+    return list_of
+
+
+def map_of(entries: list[tuple[Run, Run]]) -> Run:
+    """`{'a': b}`."""
+
+    def map_of(env: Activation, frame: Frame) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key, value in entries:
+            name = key(env, frame)
+            if type(name) is not str:
+                raise EvaluationError(f"a map's key must be a string, not {kind_of(name)}")
+            if name in result:
+                raise EvaluationError("a key stands twice in a map")
+            result[name] = value(env, frame)
+        return result
+
+    return map_of
+
+
+# Functions
+
+
+def apply(function: Callable[..., Any], args: list[Run]) -> Run:
+    """A call of a function that gets the budget and its values."""
+    if len(args) == 1:
+        (only,) = args
+
+        def apply_one(env: Activation, frame: Frame) -> Any:
+            return function(env, only(env, frame))
+
+        return apply_one
+    if len(args) == 2:
+        first, second = args
+
+        def apply_two(env: Activation, frame: Frame) -> Any:
+            return function(env, first(env, frame), second(env, frame))
+
+        return apply_two
+
+    def apply(env: Activation, frame: Frame) -> Any:
+        return function(env, *[arg(env, frame) for arg in args])
+
+    return apply
+
+
+def matches(target: Run, pattern: regex.Regex) -> Run:
+    """`target.matches(pattern)`."""
+    search = pattern.search
+
+    def matches(env: Activation, frame: Frame) -> bool:
+        text = target(env, frame)
+        if type(text) is str:
+            return search(text, env)
+        raise EvaluationError(f"`matches` is not defined for {kind_of(text)}")
+
+    return matches
+
+
+def under(target: Run, folder: Run) -> Run:
+    """`target.under(folder)`."""
+
+    def under(env: Activation, frame: Frame) -> bool:
+        path, above = target(env, frame), folder(env, frame)
+        if type(path) is nets.PathView and type(above) is str:
+            charge(env, len(above) >> 2)
+            return path.under(above)
+        raise EvaluationError(f"`under` is not defined for {kind_of(path)}, {kind_of(above)}")
+
+    return under
+
+
+# Operators
+
+
+def binary(op: str, left: Run, right: Run) -> Run:
+    """Arithmetic, a comparison or `in`, in general."""
+    if op in (">", ">="):
+        op, left, right = ("<" if op == ">" else "<="), right, left
+    if op == "!=":
+
+        def unequal(env: Activation, frame: Frame) -> bool:
+            return not values.equal(left(env, frame), right(env, frame), env)
+
+        return unequal
+    operator = _OPERATORS[op]
+
+    def binary(env: Activation, frame: Frame) -> Any:
+        return operator(left(env, frame), right(env, frame), env)
+
+    return binary
+
+
+def negation(inner: Run) -> Run:
+    """`!inner`."""
+
+    def negation(env: Activation, frame: Frame) -> bool:
+        value = inner(env, frame)
+        if value is True:
+            return False
+        if value is False:
+            return True
+        raise not_bool("`!`", value)
+
+    return negation
+
+
+def negative(inner: Run) -> Run:
+    """`-inner`."""
+
+    def negate(env: Activation, frame: Frame) -> Any:
+        return values.negate(inner(env, frame))
+
+    return negate
+
+
+def choice(test: Run, yes: Run, no: Run) -> Run:
+    """`test ? yes : no`."""
+
+    def choice(env: Activation, frame: Frame) -> Any:
+        value = test(env, frame)
+        if value is True:
+            return yes(env, frame)
+        if value is False:
+            return no(env, frame)
+        raise not_bool("`? :`", value)
+
+    return choice
+
+
+def logic(terms: list[Run], *, decides: bool, op: str) -> Run:
+    """`&&` is decided by a false term, `||` by a true one; errors count only if no term decides."""
+    if len(terms) == 2:
+        return _logic_two(terms[0], terms[1], decides, op)
+
+    def logic(env: Activation, frame: Frame) -> Any:
+        at = 0
+        try:
+            for term in terms:
+                value = term(env, frame)
+                if value is decides:
+                    return decides
+                if type(value) is not bool:
+                    raise not_bool(f"`{op}`", value)
+                at += 1
+        except EvaluationError as error:
+            return _settle(terms[at + 1 :], decides, error, env, frame)
+        return not decides
+
+    return logic
+
+
+def _logic_two(first: Run, second: Run, decides: bool, op: str) -> Run:
+    rest = [second]
+
+    def logic_two(env: Activation, frame: Frame) -> Any:
+        try:
+            value = first(env, frame)
+        except EvaluationError as error:
+            return _settle(rest, decides, error, env, frame)
+        if value is decides:
+            return decides
+        if type(value) is not bool:
+            return _settle(rest, decides, not_bool(f"`{op}`", value), env, frame)
+        value = second(env, frame)
+        if type(value) is bool:
+            return value
+        raise not_bool(f"`{op}`", value)
+
+    return logic_two
+
+
+def _settle(
+    rest: list[Run],
+    decides: bool,
+    error: EvaluationError,
+    env: Activation,
+    frame: Frame,
+) -> Any:
+    """A term failed: one of the rest may still decide."""
+    if isinstance(error, BudgetError):
+        raise error
+    charge(env, _ABSORBED)
+    for term in rest:
+        try:
+            if term(env, frame) is decides:
+                return decides
+        except BudgetError:
+            raise
+        except EvaluationError:
+            charge(env, _ABSORBED)
+    raise error
+
+
+# Macros
+
+
+def _range(value: Any) -> Any:
+    kind = type(value)
+    if kind is list or kind is tuple or kind is dict:
+        return value
+    raise EvaluationError(f"a macro wants a list or a map, not {kind_of(value)}")
+
+
+def quantifier(macro: str, items: Run, slot: int, step: Run, steps: int) -> Run:
+    """`exists` and `all`: a deciding element outweighs errors in others."""
+    decides = macro == "exists"
+
+    def quantifier(env: Activation, frame: Frame) -> Any:
+        failed: EvaluationError | None = None
+        for item in _range(items(env, frame)):
+            charge(env, steps)
+            frame[slot] = item
+            try:
+                value = step(env, frame)
+            except BudgetError:
+                raise
+            except EvaluationError as error:
+                charge(env, _ABSORBED)
+                failed = failed or error
+                continue
+            if value is decides:
+                return decides
+            if type(value) is not bool:
+                charge(env, _ABSORBED)
+                failed = failed or not_bool(f"`{macro}`", value)
+        if failed is not None:
+            raise failed
+        return not decides
+
+    return quantifier
+
+
+def exists_one(items: Run, slot: int, step: Run, steps: int) -> Run:
+    """`exists_one`."""
+
+    def exists_one(env: Activation, frame: Frame) -> bool:
+        found = 0
+        for item in _range(items(env, frame)):
+            charge(env, steps)
+            frame[slot] = item
+            value = step(env, frame)
+            if value is True:
+                found += 1
+            elif value is not False:
+                raise not_bool("`exists_one`", value)
+        return found == 1
+
+    return exists_one
+
+
+def filter_items(items: Run, slot: int, step: Run, steps: int) -> Run:
+    """`filter`."""
+
+    def filtered(env: Activation, frame: Frame) -> list[Any]:
+        kept: list[Any] = []
+        for item in _range(items(env, frame)):
+            charge(env, steps)
+            frame[slot] = item
+            value = step(env, frame)
+            if value is True:
+                kept.append(item)
+            elif value is not False:
+                raise not_bool("`filter`", value)
+        return kept
+
+    return filtered
+
+
+def map_items(items: Run, slot: int, guard: Run | None, step: Run, steps: int) -> Run:
+    """`map`, with or without a predicate."""
+
+    def mapped(env: Activation, frame: Frame) -> list[Any]:
+        results: list[Any] = []
+        for item in _range(items(env, frame)):
+            charge(env, steps)
+            frame[slot] = item
+            if guard is not None:
+                value = guard(env, frame)
+                if value is False:
+                    continue
+                if value is not True:
+                    raise not_bool("`map`", value)
+            results.append(step(env, frame))
+        return results
+
+    return mapped

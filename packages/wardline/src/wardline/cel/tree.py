@@ -1,0 +1,252 @@
+"""The syntax tree of a condition: immutable nodes, each with the offset of its first character.
+
+`&&` and `||` are flattened: `a && b && c` is one `Logic` with three terms. Parentheses leave no node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wardline.cel.source import Source
+
+__all__ = [
+    "Binary",
+    "Call",
+    "Choice",
+    "Comprehension",
+    "Expr",
+    "Has",
+    "Index",
+    "ListOf",
+    "Literal",
+    "Logic",
+    "MapOf",
+    "Method",
+    "Name",
+    "Node",
+    "Select",
+    "Unary",
+    "children",
+    "dotted",
+    "walk",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A string, number, boolean, null or bytes written in the text."""
+
+    at: int
+    value: str | bool | int | float | bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """An identifier: a root such as `args`, or the variable of a macro."""
+
+    at: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """`operand.field`; `at` is where the field stands."""
+
+    at: int
+    operand: Node
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """`has(operand.field)`."""
+
+    at: int
+    operand: Node
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """`operand[index]`."""
+
+    at: int
+    operand: Node
+    index: Node
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """`[a, b]`."""
+
+    at: int
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf:
+    """`{'a': 1}`."""
+
+    at: int
+    entries: tuple[tuple[Node, Node], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`size(x)`."""
+
+    at: int
+    function: str
+    args: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """`target.startsWith(x)`; `at` is where the method's name stands."""
+
+    at: int
+    target: Node
+    function: str
+    args: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """`!x` or `-x`."""
+
+    at: int
+    op: str
+    operand: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """Arithmetic, a comparison or `in`; `at` is where the operator stands."""
+
+    at: int
+    op: str
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Logic:
+    """Two or more terms joined by `&&` or by `||`; `at` is where the first operator stands."""
+
+    at: int
+    op: str
+    terms: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`test ? yes : no`."""
+
+    at: int
+    test: Node
+    yes: Node
+    no: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Comprehension:
+    """A macro over a list or the keys of a map: `exists`, `all`, `exists_one`, `filter` or `map`.
+
+    `step` is the predicate, or for `map` the result; `guard` is the predicate of a three-argument
+    `map`.
+    """
+
+    at: int
+    macro: str
+    items: Node
+    variable: str
+    guard: Node | None
+    step: Node
+
+
+Node: TypeAlias = (
+    Literal
+    | Name
+    | Select
+    | Has
+    | Index
+    | ListOf
+    | MapOf
+    | Call
+    | Method
+    | Unary
+    | Binary
+    | Logic
+    | Choice
+    | Comprehension
+)
+
+
+class Expr:
+    """A condition that was parsed: its tree and its source."""
+
+    __slots__ = ("root", "source")
+
+    def __init__(self, root: Node, source: Source) -> None:
+        self.root = root
+        self.source = source
+
+    @property
+    def text(self) -> str:
+        """The condition as written."""
+        return self.source.text
+
+    def __repr__(self) -> str:
+        return f"Expr({self.text!r})"
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes directly below a node, in the order of the text."""
+    match node:
+        case Literal() | Name():
+            return ()
+        case Select(operand=operand) | Has(operand=operand) | Unary(operand=operand):
+            return (operand,)
+        case Index(operand=operand, index=index):
+            return (operand, index)
+        case ListOf(items=items):
+            return items
+        case MapOf(entries=entries):
+            return tuple(part for entry in entries for part in entry)
+        case Call(args=args):
+            return args
+        case Method(target=target, args=args):
+            return (target, *args)
+        case Binary(left=left, right=right):
+            return (left, right)
+        case Logic(terms=terms):
+            return terms
+        case Choice(test=test, yes=yes, no=no):
+            return (test, yes, no)
+        case Comprehension(items=over, guard=guard, step=step):
+            return (over, step) if guard is None else (over, guard, step)
+
+
+def walk(root: Node) -> Iterator[tuple[Node, int]]:
+    """Every node with its depth (the root has 1), without recursion."""
+    stack = [(root, 1)]
+    while stack:
+        node, depth = stack.pop()
+        yield node, depth
+        stack.extend((child, depth + 1) for child in children(node))
+
+
+def dotted(node: Node) -> str | None:
+    """`a.b.c` for a chain of selections that begins with a name, else None."""
+    parts: list[str] = []
+    while isinstance(node, Select):
+        parts.append(node.field)
+        node = node.operand
+    if not isinstance(node, Name):
+        return None
+    parts.append(node.name)
+    return ".".join(reversed(parts))
