@@ -1,0 +1,441 @@
+"""The decision: pure, the only one there is, and the same for run, lint, test, explain and replay.
+
+Every document that applies gives its own effect and the strictest holds. Inside a document
+`deny` > `require_approval` > `allow` > its default. Order never matters. A rule whose condition
+fails while it runs denies, unless it is an `allow` rule, which then does not match. Switches, limits
+and the refusal of unknown names are standing rules, decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from wardline.action import DEFAULT_KINDS
+from wardline.activation import UNLISTED, UNLISTED_FOR_ALLOW, Activation
+from wardline.canonical import Plain, encode, private_copy
+from wardline.changes import apply_changes
+from wardline.decision import ALLOW, ASK, DENY, Advice, Ask, Decision, Failure
+from wardline.errors import CanonicalError, EvaluationError
+from wardline.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from wardline.action import Action
+    from wardline.changes import Path
+    from wardline.facts import Facts
+    from wardline.policy.compile import PolicySet
+    from wardline.policy.model import Document, Limit, Rule
+
+__all__ = ["decide", "look_at"]
+
+_RANK: Final = {ALLOW: 0, ASK: 1, DENY: 2}
+_CHANGES: Final = frozenset({"redact", "transform"})
+_NONE: Final[tuple[Any, ...]] = ()
+_MOST_INTERNED: Final = 4096
+
+
+def decide(policies: PolicySet, action: Action, facts: Facts) -> Decision:
+    """Return the decision on `action` under `policies`, given `facts`.
+
+    It reads nothing else: no file, clock or randomness. Never raises for an action of plain data.
+    """
+    if facts.switches:
+        return _switched(policies, facts)
+    if not facts.registered:
+        return _standing(policies, "builtin:registered", "no tool of this name is registered")
+    applied = policies.applicable(facts.principal)
+    if not applied or not applied[0][1]:
+        return _standing(policies, "builtin:no-policy", "no policy document applies to this agent")
+    candidates = policies.candidates(
+        action.kind, action.stage, action.name, action.type, action.verb
+    )
+    if not candidates:
+        return _settle(policies, action, facts, applied, _NONE, _NONE, None)
+    matched, failed, replacement = _evaluate(policies, action, facts, applied, candidates)
+    return _settle(policies, action, facts, applied, matched, failed, replacement)
+
+
+def _settle(
+    policies: PolicySet,
+    action: Action,
+    facts: Facts,
+    applied: tuple[tuple[Document, bool], ...],
+    matched: tuple[Rule, ...],
+    failed: tuple[Failure, ...],
+    replacement: Plain | None,
+) -> Decision:
+    """Combine what was found; answers that depend on nothing but the rules are made once."""
+    if failed or replacement is not None or facts.exceeded or facts.modes:
+        return _combine(policies, action, facts, applied, matched, failed, replacement)
+    key = (applied, action.kind, action.stage, action.name, matched)
+    known = policies.interned.get(key)
+    if known is None:
+        if len(policies.interned) >= _MOST_INTERNED:
+            policies.interned.clear()
+        known = _combine(policies, action, facts, applied, matched, failed, replacement)
+        policies.interned[key] = known
+    return known
+
+
+# Which rules hold
+
+
+def _evaluate(
+    policies: PolicySet,
+    action: Action,
+    facts: Facts,
+    applied: tuple[tuple[Document, bool], ...],
+    candidates: Sequence[Rule],
+) -> tuple[tuple[Rule, ...], tuple[Failure, ...], Plain | None]:
+    """Return the rules that hold, those that failed, and the new arguments or result if any."""
+    acting = dict(applied)
+    names = {document.name: document for document, _ in applied}
+    env = _activation(action, facts, action.args, facts.result)
+    matched, failed = _matches(env, action.verb, candidates, names, acting, facts)
+    if facts.error is not None:
+        return tuple(matched), tuple(failed), None  # what failed has no result to change
+    changes = [rule for rule in matched if rule.action in _CHANGES and _binds(rule, names, facts)]
+    if not changes:
+        return tuple(matched), tuple(failed), None
+    replacement, broken = _changed(env, action, facts, changes)
+    if replacement is None:
+        return tuple(matched), (*failed, *broken), None
+    # Restricting rules hold on what came in and on what would run.
+    if action.stage == "before":
+        after = _activation(action, facts, replacement.tree, facts.result, env.budget)
+        verb = action.verb_of(replacement.tree)
+        candidates = policies.candidates(action.kind, action.stage, action.name, action.type, verb)
+    else:
+        after = _activation(action, facts, action.args, replacement.tree, env.budget)
+        verb = action.verb
+    again = [rule for rule in candidates if rule.restricting and rule.action not in _CHANGES]
+    more, broken = _matches(after, verb, again, names, acting, facts)
+    return (
+        tuple(dict.fromkeys((*matched, *more))),
+        (*failed, *(one for one in broken if all(one.rule is not known.rule for known in failed))),
+        replacement,
+    )
+
+
+def look_at(
+    rule: Rule, document: Document, action: Action, facts: Facts, *, acting: bool
+) -> tuple[list[Rule], list[Failure]]:
+    """Return whether one rule holds, as ([rule], []), fails, as ([], [failure]), or neither."""
+    env = _activation(action, facts, action.args, facts.result)
+    return _matches(env, action.verb, (rule,), {document.name: document}, {document: acting}, facts)
+
+
+def _activation(
+    action: Action, facts: Facts, args: Any, result: Any, budget: int | None = None
+) -> Activation:
+    def of_action() -> str:
+        return fingerprint(action, facts.principal, encode(args))
+
+    env = Activation(action, facts, args, result, of_action)
+    if budget is not None:
+        env.budget = budget
+    return env
+
+
+def _matches(
+    env: Activation,
+    verb: str,
+    candidates: Iterable[Rule],
+    names: dict[str, Document],
+    acting: dict[Document, bool],
+    facts: Facts,
+) -> tuple[list[Rule], list[Failure]]:
+    matched: list[Rule] = []
+    failed: list[Failure] = []
+    own = env.type
+    alone = (own,)
+    many_views = bool(verb) and verb != own
+    last = entry = document = None
+    for rule in candidates:
+        if rule.document != last:
+            last = rule.document
+            document = names.get(last)
+            entry = document.tools.entry(env.name) if document is not None else None
+        if document is None or not (rule.restricting or acting[document]):
+            continue
+        if rule.agent is not None and not _is_agent(rule, facts):
+            continue
+        program = rule.program
+        if program is None:
+            matched.append(rule)
+            continue
+        if facts.error is not None and "action.error" not in program.reads:
+            continue  # what failed has no result that the other rules on `after` could read
+        if entry is not None:
+            env.tool = entry.view
+        else:
+            env.tool = UNLISTED if rule.restricting else UNLISTED_FOR_ALLOW
+        problem = None
+        for type_ in _views(own, verb, rule, entry) if many_views else alone:
+            env.type = type_
+            try:
+                if program.test(env):
+                    matched.append(rule)
+                    problem = None
+                    break
+            except EvaluationError as error:
+                problem = Failure(rule, str(error))
+        if problem is not None:
+            failed.append(problem)
+    env.type = own
+    return matched, failed
+
+
+def _views(own: str, verb: str, rule: Rule, entry: Any) -> tuple[str, ...]:
+    """Return the values of `action.type` under which a rule looks at the action."""
+    if rule.restricting:
+        return (own, verb)
+    return (verb,) if entry is not None and entry.type_from == "action" else (own,)
+
+
+def _is_agent(rule: Rule, facts: Facts) -> bool:
+    """Whether the rule is for this principal; a restricting one also for anybody it acts for."""
+    assert rule.agent is not None
+    principal = facts.principal
+    match = rule.agent.match
+    if match(principal.id) or match(principal.name or principal.id):
+        return True
+    return rule.restricting and any(match(member) for member in principal.chain)
+
+
+def _binds(rule: Rule, names: dict[str, Document], facts: Facts) -> bool:
+    if rule.mode == "audit":
+        return False
+    document = names[rule.document]
+    return facts.modes.get(document.name, document.mode) != "audit"
+
+
+def _changed(
+    env: Activation, action: Action, facts: Facts, rules: Sequence[Rule]
+) -> tuple[Plain | None, list[Failure]]:
+    """Return what redact and transform rules make of the arguments, or on `after` of the result.
+
+    None where they change nothing or one of them fails.
+    """
+    values: dict[Rule, list[tuple[Path, Any]]] = {}
+    for rule in rules:
+        try:
+            values[rule] = [
+                (path, private_copy(program.value(env), root="set").tree)
+                for path, program in rule.set
+            ]
+        except (EvaluationError, CanonicalError) as error:
+            return None, [Failure(rule, str(error))]
+    before = action.args if action.stage == "before" else facts.result
+
+    def made(some: Sequence[Rule]) -> tuple[Any, bool]:
+        redacted = (path for rule in some for path in rule.paths)
+        return apply_changes(before, redacted, (one for rule in some for one in values[rule]))
+
+    try:
+        tree, changed = made(rules)
+        # It shares what did not change; the guard copies what it lets out of its hands.
+        return (Plain(tree, simple=False) if changed else None), []
+    except EvaluationError as error:
+        return None, [Failure(_culprit(rules, made), str(error))]
+
+
+def _culprit(rules: Sequence[Rule], made: Callable[[Sequence[Rule]], object]) -> Rule:
+    """Return the first rule with which the changes no longer fit together."""
+    fits, fails = 0, len(rules)
+    while fails - fits > 1:
+        middle = (fits + fails) // 2
+        try:
+            made(rules[:middle])
+            fits = middle
+        except EvaluationError:
+            fails = middle
+    return rules[fails - 1]
+
+
+# What follows from them
+
+
+def _combine(
+    policies: PolicySet,
+    action: Action,
+    facts: Facts,
+    applied: tuple[tuple[Document, bool], ...],
+    matched: tuple[Rule, ...],
+    failed: tuple[Failure, ...],
+    replacement: Plain | None,
+) -> Decision:
+    claims: list[_Claim] = []
+    advice: list[Advice] = []
+    for document, acting in applied:
+        own = _claims(document, action, facts, matched, failed)
+        mode = facts.modes.get(document.name, document.mode)
+        if mode == "audit":
+            advice += [claim.advice() for claim in own if claim.effect != ALLOW]
+            claims.append(_default(document, ALLOW))
+            continue
+        binding = [claim for claim in own if claim.binds]
+        advice += [claim.advice() for claim in own if not claim.binds]
+        if not binding:
+            binding = [_default(document, _default_effect(document, mode, action, acting=acting))]
+        claims += binding
+    claims.sort(key=_strictest)
+    first = claims[0]
+    return Decision(
+        first.effect,
+        rule=first.rule,
+        policy=policies.digest,
+        document=first.document,
+        reason=first.reason,
+        file=first.file,
+        line=first.line,
+        matched=matched,
+        failed=failed,
+        asks=tuple(claim.ask for claim in claims if claim.ask) if first.effect == ASK else (),
+        advice=tuple(advice),
+        replacement=replacement,
+    )
+
+
+class _Claim:
+    """The effect that one rule, limit or default of one document asks for."""
+
+    __slots__ = ("ask", "binds", "document", "effect", "file", "line", "order", "reason", "rule")
+
+    def __init__(
+        self,
+        effect: str,
+        document: str,
+        rule: str,
+        *,
+        reason: str = "",
+        file: str = "",
+        line: int = 0,
+        order: int = 1 << 30,
+        binds: bool = True,
+        ask: Ask | None = None,
+    ) -> None:
+        self.effect = effect
+        self.document = document
+        self.rule = rule
+        self.reason = reason
+        self.file = file
+        self.line = line
+        self.order = order
+        self.binds = binds
+        self.ask = ask
+
+    def advice(self) -> Advice:
+        """Return what the claim would have done."""
+        return Advice(self.document, self.rule, self.effect)
+
+
+def _strictest(claim: _Claim) -> tuple[int, int, str, str]:
+    return -_RANK[claim.effect], claim.order, claim.document, claim.rule
+
+
+def _claims(
+    document: Document,
+    action: Action,
+    facts: Facts,
+    matched: Iterable[Rule],
+    failed: Iterable[Failure],
+) -> list[_Claim]:
+    """Return what a document asks for beyond its default."""
+    claims = [
+        _of_rule(rule, document, rule.action)
+        for rule in matched
+        if rule.document == document.name and rule.action in _RANK
+    ]
+    for failure in failed:
+        rule = failure.rule
+        if rule.document == document.name and rule.restricting:
+            reason = f"error: {failure.message}"
+            claims.append(_of_rule(rule, document, DENY, reason))
+    claims += [
+        _of_limit(limit, document) for limit in facts.exceeded if limit.document == document.name
+    ]
+    if (
+        document.unlisted_tools == DENY
+        and action.kind == "tool_call"
+        and action.stage == "before"
+        and document.tools.entry(action.name) is None
+    ):
+        reason = "the catalogue does not list this tool"
+        claims.append(_Claim(DENY, document.name, "builtin:unlisted", reason=reason))
+    return claims
+
+
+def _of_rule(rule: Rule, document: Document, effect: str, reason: str = "") -> _Claim:
+    reason = reason or rule.reason
+    ask = None
+    if effect == ASK:
+        ask = Ask(
+            rule.document,
+            rule.name,
+            rule.approvers or document.approvers,
+            quorum=rule.quorum,
+            expires_in=rule.expires_in,
+            separation_of_duties=rule.separation_of_duties,
+            reason=reason,
+        )
+    return _Claim(
+        effect,
+        rule.document,
+        rule.name,
+        reason=reason,
+        file=rule.file,
+        line=rule.line,
+        order=rule.ordinal,
+        binds=rule.mode != "audit",
+        ask=ask,
+    )
+
+
+def _of_limit(limit: Limit, document: Document) -> _Claim:
+    reason = f"the limit `{limit.name}` of {limit.at_most} {limit.count} per {limit.per} is used up"
+    ask = None
+    if limit.on_exceed == ASK:
+        ask = Ask(document.name, "builtin:limits", document.approvers, reason=reason)
+    return _Claim(
+        limit.on_exceed,
+        document.name,
+        "builtin:limits",
+        reason=reason,
+        file=limit.file,
+        line=limit.line,
+        binds=limit.binding,
+        ask=ask,
+    )
+
+
+def _default_effect(document: Document, mode: str, action: Action, *, acting: bool) -> str:
+    if action.stage != "before" or action.kind not in DEFAULT_KINDS or mode == "permissive":
+        return ALLOW
+    if document.default_action is None or (document.default_action == ALLOW and not acting):
+        return ALLOW
+    return document.default_action
+
+
+def _default(document: Document, effect: str) -> _Claim:
+    if effect == ALLOW:
+        return _Claim(ALLOW, document.name, "builtin:default")
+    reason = "no rule allows it" if effect == DENY else "no rule allows it without approval"
+    ask = None
+    if effect == ASK:
+        ask = Ask(document.name, "builtin:default", document.approvers, reason=reason)
+    return _Claim(effect, document.name, "builtin:default", reason=reason, ask=ask)
+
+
+def _standing(policies: PolicySet, rule: str, reason: str) -> Decision:
+    return Decision(DENY, rule=rule, policy=policies.digest, reason=reason)
+
+
+def _switched(policies: PolicySet, facts: Facts) -> Decision:
+    switch = facts.switches[0]
+    scope = f"{switch.scope} {switch.value}".strip()
+    reason = f"{scope} is {switch.state} by {switch.by}"
+    if switch.reason:
+        reason += f": {switch.reason}"
+    return _standing(policies, "builtin:switch", reason)
