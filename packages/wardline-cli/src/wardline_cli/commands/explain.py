@@ -1,0 +1,125 @@
+"""`wardline explain`: what would happen to an action, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from cyclopts import Parameter
+
+from wardline_cli import exits, output
+from wardline_cli.inputs import read_action
+from wardline_cli.options import Json, Paths, group
+
+if TYPE_CHECKING:
+    from wardline import Action, Decision, Explanation
+
+__all__ = ["app", "explain"]
+
+app = group("explain")
+
+_CODES: Final = {
+    "allow": exits.OK,
+    "deny": exits.DENY,
+    "require_approval": exits.REQUIRE_APPROVAL,
+}
+_HEADINGS: Final = {
+    "matched": "Rules that matched",
+    "failed": "Rules that failed",
+    "not matched": "Rules that did not match",
+}
+_SCOPE: Final = "switches, limits and earlier actions are not part of this"
+
+
+@app.default
+def explain(
+    policy: Annotated[
+        Paths, Parameter(name="POLICY", help="A policy file, or a directory of them.")
+    ],
+    /,
+    *,
+    action: Annotated[
+        str, Parameter(help="The action as a JSON object, @FILE, or @- for standard input.")
+    ],
+    principal: Annotated[str, Parameter(help="Who acts, as a JSON object.")] = "{}",
+    session: Annotated[str, Parameter(help="Counters of the session, as a JSON object.")] = "{}",
+    run: Annotated[str, Parameter(help="Counters of the run, as a JSON object.")] = "{}",
+    as_json: Json = False,
+) -> int:
+    r"""Say what would happen to an action, which rule decides, and why others do not.
+
+    Keys of the action: name, args, kind (tool_call), stage (before), framework,
+    call_id; on the stage after also result, error, duration_ms. Keys of the
+    principal: id, name, chain, roles, tenant, environment, assurance. Keys of
+    session and run: id, depth, tool_calls, model_calls, tokens, files_changed,
+    seconds, denials.
+
+    For example:
+        wardline explain policy.yaml --action '{"name": "read_file"}'
+        wardline explain policy.yaml --action @action.json \
+            --principal '{"id": "intern-7"}' --session '{"tool_calls": 12}'
+
+    Exits with 0 for allow, 3 for deny, 4 for require_approval.
+    """
+    from wardline import explain as explained
+    from wardline import load_policies
+
+    act, facts = read_action(action, principal, session, run)
+    policies = load_policies(policy)
+    explanation = explained(policies, act, facts)
+    decision = explanation.decision
+    if as_json:
+        output.print_json({**explanation.as_dict(), "source": str(policy), "scope": _SCOPE})
+    else:
+        _show(act, explanation)
+        output.say()
+        output.say(f"judged by {output.printable(policy)} (digest {decision.policy[:12]}…) alone:")
+        output.say(_SCOPE)
+    return _CODES[decision.effect]
+
+
+def _show(action: Action, explanation: Explanation) -> None:
+    decision = explanation.decision
+    effect = output.paint(decision.effect, output.EFFECT_COLOURS[decision.effect])
+    stage = "" if action.stage == "before" else f".{action.stage}"
+    output.say(f"{effect}: {action.kind}{stage} {output.printable(action.name)}")
+    for line in _reasons(decision):
+        output.say(f"  {output.printable(line)}")
+    for status, heading in _HEADINGS.items():
+        found = [one.as_dict() for one in explanation.findings if one.status == status]
+        if found:
+            output.say()
+            output.say(output.paint(heading, "bold"))
+            _findings(found)
+
+
+def _findings(found: list[dict[str, Any]]) -> None:
+    for one in found:
+        output.say(
+            f"  {output.printable(one['rule'])} ({one['action']}, {output.printable(one['at'])})"
+        )
+        output.say(f"      {output.printable(one['why'])}")
+
+
+def _reasons(decision: Decision) -> list[str]:
+    where = f"{decision.file}:{decision.line}" if decision.line else ""
+    lines = []
+    if decision.rule.startswith("builtin:"):
+        document = f" of document {decision.document}" if decision.document else ""
+        lines.append(f"by the standing rule {decision.rule}{document}")
+        if where:
+            lines.append(f"stated at {where}")
+    else:
+        lines.append(f"by rule {decision.rule} of document {decision.document}, {where}")
+    if decision.reason:
+        lines.append(f"reason: {decision.reason}")
+    for ask in decision.asks:
+        people = f"{ask.quorum} of " if ask.quorum > 1 else ""
+        lines.append(f"rule {ask.rule} asks {people}{', '.join(ask.approvers)}")
+    if decision.replacement is not None:
+        changed = decision.replacement.encode().decode()
+        lines.append(f"what runs or is released is changed to {changed}")
+    lines += [
+        f"recorded only: rule {advice.rule} of {advice.document} would say {advice.effect}"
+        for advice in decision.advice
+    ]
+    return lines

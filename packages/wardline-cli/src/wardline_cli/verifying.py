@@ -1,0 +1,74 @@
+"""Verifying a ledger, with a progress bar where somebody watches."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wardline.ledger import VerifyReport
+
+__all__ = ["END_NOT_PROVEN", "as_dict", "verified"]
+
+END_NOT_PROVEN: Final = (
+    "end not proven: records cut off at the end leave no trace without a checkpoint"
+)
+"""What a verification cannot say, in words."""
+
+
+def verified(directory: Path, *, quiet: bool) -> VerifyReport:
+    """Verify the ledger in a directory; shows progress on a terminal unless `quiet`."""
+    from wardline.ledger import verify
+
+    if quiet or not sys.stderr.isatty():
+        return verify(directory)
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn("verifying"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task("")
+        return verify(
+            directory, progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+
+
+def as_dict(report: VerifyReport) -> dict[str, Any]:
+    """Return a report as plain data."""
+    return {
+        "ok": report.ok,
+        "end": report.end,
+        "segments": report.segments,
+        "records": report.records,
+        "problems": [
+            {
+                "segment": one.segment,
+                "record": one.record,
+                "offset": one.offset,
+                "kind": one.kind,
+                "message": one.message,
+            }
+            for one in report.problems
+        ],
+        "omitted": report.omitted,
+        "torn": [
+            {
+                "segment": one.segment,
+                "offset": one.offset,
+                "length": one.length,
+                "sha256": one.sha256,
+                "explained": one.explained,
+            }
+            for one in report.torn
+        ],
+        "live": list(report.live),
+        "open_intents": [str(one) for one in report.open_intents],
+    }

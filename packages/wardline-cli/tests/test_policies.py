@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+
+import wardline
+from wardline_cli.starter import starter_policy
+
+ACTION = '{"name": "read_file", "args": {"path": "/srv/data/a.txt"}}'
+
+
+def test_CLI_2_what_init_writes_lints_explains_and_governs(cli, here):
+    wrote = cli("init", "--json")
+    assert wrote.code == 0
+    for step in wrote.json["next"]:
+        program, *argv = shlex.split(step)
+        assert program == "wardline"
+        assert cli(*argv).code == 0, step
+    strict = cli("lint", "policy.yaml", "--strict")
+    assert (strict.code, strict.err) == (0, "")
+
+    guard = wardline.Guard(here / "policy.yaml")
+
+    @wardline.govern(guard=guard)
+    def read_file(path: str) -> str:
+        return "text"
+
+    assert read_file("/srv/data/a.txt") == "text"
+    with pytest.raises(wardline.ActionDenied):
+        read_file("/srv/data/../../etc/passwd")
+    guard.close()
+
+
+def test_the_starter_says_yes_no_and_ask(cli):
+    cli("init")
+    codes = {
+        name: cli(
+            "explain", "policy.yaml", "--action", json.dumps({"name": name, "args": args})
+        ).code
+        for name, args in {
+            "read_file": {"path": "/srv/data/a"},
+            "send_email": {"to": "a@b.c", "subject": "s", "body": "b"},
+            "delete_file": {"path": "/srv/data/a"},
+            "unheard_of": {},
+        }.items()
+    }
+    assert codes == {"read_file": 0, "send_email": 4, "delete_file": 3, "unheard_of": 3}
+
+
+def test_the_starter_loads_for_any_login():
+    for name in ("os:alice", "os:DOMAIN\\al ice", 'os:"', "os:1000", "os:{x}", "os:é"):
+        (document,) = wardline.parse_policies(starter_policy(name)).documents
+        assert document.approvers == (name,)
+
+
+def test_init_never_replaces_a_file_unless_forced(cli, here):
+    (here / "policy.yaml").write_text("mine")
+    ran = cli("init")
+    assert (ran.code, ran.out) == (1, "")
+    assert "--force" in ran.err
+    assert (here / "policy.yaml").read_text() == "mine"
+    assert cli("init", "--force").code == 0
+    assert "apiVersion" in (here / "policy.yaml").read_text()
+
+
+def test_init_says_where_it_cannot_write(cli, here):
+    ran = cli("init", "--path", "no/such/policy.yaml")
+    assert ran.code == 1
+    assert "no/such/policy.yaml cannot be written" in ran.err
+    assert cli("init", "--path", here, "--force", "--json").json["error"]["kind"] == "failed"
+
+
+BROKEN = """apiVersion: wardline/v1
+name: broken
+rules:
+  - name: one
+    actoin: deny
+  - name: two
+    condition: "args.x =="
+    action: deny
+"""
+
+REPEATED = """apiVersion: wardline/v1
+name: repeated
+rules:
+  - name: one
+    tool: x
+    action: allow
+  - name: two
+    tool: x
+    action: allow
+"""
+
+
+def test_lint_shows_every_problem_with_place_caret_and_hint(cli, here):
+    (here / "p.yaml").write_text(BROKEN)
+    ran = cli("lint", "p.yaml")
+    assert (ran.code, ran.err) == (1, "")
+    lines = ran.out.splitlines()
+    assert any(line.startswith("p.yaml:5:5: error: ") for line in lines)
+    assert any(line.startswith("p.yaml:7:") for line in lines)
+    at = next(i for i, line in enumerate(lines) if line.startswith("p.yaml:5:5"))
+    assert lines[at + 1].endswith("    actoin: deny")
+    assert lines[at + 2].index("^") == lines[at + 1].index("actoin")
+    assert "action" in lines[at + 3]
+
+    found = cli("lint", "p.yaml", "--json")
+    assert found.code == 1
+    assert found.json["ok"] is False
+    places = {(one["severity"], one["line"]) for one in found.json["problems"]}
+    assert {("error", 5), ("error", 7)} <= places
+
+
+def test_lint_warnings_fail_only_when_strict(cli, here):
+    (here / "p.yaml").write_text(REPEATED)
+    ran = cli("lint", "p.yaml")
+    assert ran.code == 0
+    assert "warning" in ran.out
+    assert cli("lint", "p.yaml", "--strict").code == 1
+    assert cli("lint", "p.yaml", "--strict", "--json").json["problems"][0]["severity"] == "warning"
+
+
+def test_lint_of_what_is_not_there(cli):
+    ran = cli("lint", "nothing.yaml")
+    assert ran.code == 1
+    assert "nothing.yaml" in ran.out
+
+
+def test_lint_escapes_what_would_move_the_cursor(cli, here):
+    (here / "p.yaml").write_text('apiVersion: wardline/v1\nname: "a\\e[2J"\nrules: []\nbad: 1\n')
+    assert "\x1b" not in cli("lint", "p.yaml").out
+
+
+@pytest.mark.parametrize(
+    ("action", "code"), [("read_file", 0), ("drop", 3), ("send_email", 4)], ids=str
+)
+def test_CLI_6_explain_exits_with_the_effect(cli, policy, action, code):
+    ran = cli("explain", policy, "--action", json.dumps({"name": action, "args": {}}))
+    assert ran.code == code
+    as_json = cli("explain", policy, "--action", json.dumps({"name": action}), "--json")
+    assert as_json.code == code
+    assert {one["rule"] for one in as_json.json["rules"]} == {"reading", "sending"}
+
+
+def test_explain_names_the_rule_its_place_and_why_the_others_do_not_hold(cli, here):
+    (here / "p.yaml").write_text(
+        """apiVersion: wardline/v1
+name: doc
+default_action: allow
+rules:
+  - name: big
+    tool: pay
+    condition: "has(args.amount) && args.amount > 100"
+    action: deny
+    reason: too much
+  - name: broken
+    tool: pay
+    condition: "has(args.to) && args.to.size() > 3"
+    action: allow
+  - name: other
+    tool: send
+    action: deny
+"""
+    )
+    ran = cli("explain", "p.yaml", "--action", '{"name": "pay", "args": {"amount": 500, "to": 1}}')
+    assert ran.code == 3
+    assert "by rule big of document doc, p.yaml:5" in ran.out
+    assert "reason: too much" in ran.out
+    matched, failed, rest = (
+        ran.out.index(text)
+        for text in ("Rules that matched", "Rules that failed", "Rules that did not match")
+    )
+    assert matched < ran.out.index("big (deny, p.yaml:5)") < failed
+    assert failed < ran.out.index("broken (allow, p.yaml:10)") < rest
+    assert "it is for the tools send" in ran.out[rest:]
+
+
+def test_explain_reads_principal_session_and_run(cli, here):
+    (here / "p.yaml").write_text(
+        """apiVersion: wardline/v1
+name: doc
+default_action: allow
+rules:
+  - name: interns
+    agent: "intern-*"
+    action: deny
+  - name: tired
+    condition: "run.tool_calls > 10 || session.denials > 3"
+    action: deny
+"""
+    )
+    base = ("explain", "p.yaml", "--action", '{"name": "x"}')
+    assert cli(*base).code == 0
+    assert cli(*base, "--principal", '{"id": "intern-1"}').code == 3
+    assert cli(*base, "--run", '{"tool_calls": 11}').code == 3
+    assert cli(*base, "--session", '{"denials": 4}').code == 3
+
+
+def test_explain_judges_the_stage_after(cli, here):
+    (here / "p.yaml").write_text(
+        """apiVersion: wardline/v1
+name: doc
+default_action: allow
+rules:
+  - name: leak
+    on: tool_call.after
+    condition: "string(action.result) == 'secret'"
+    action: deny
+"""
+    )
+    after = '{"name": "x", "stage": "after", "result": "%s"}'
+    assert cli("explain", "p.yaml", "--action", after % "secret").code == 3
+    assert cli("explain", "p.yaml", "--action", after % "nothing").code == 0
+
+
+def test_explain_reads_a_file_and_standard_input(cli, here, policy, monkeypatch):
+    import io
+
+    (here / "a.json").write_text(ACTION)
+    assert cli("explain", policy, "--action", "@a.json").code == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO(ACTION))
+    assert cli("explain", policy, "--action", "@-").code == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--action", '{"name": "x", "arg": {}}', "did you mean `args`?"),
+        ("--action", '{"name": "x", "result": 1}', "unknown key `result`"),
+        ("--action", '{"name": "x", "kind": "toolcall"}', "did you mean `tool_call`?"),
+        ("--action", '{"name": "x", "stage": "during"}', "before"),
+        ("--action", '{"name": "x", "kind": "output", "stage": "after"}', "no stage"),
+        ("--action", '{"name": "x", "args": []}', "`args` is an object"),
+        ("--action", '{"name": 1}', "`name` is a text"),
+        ("--action", '{"args": {}}', "which action"),
+        ("--action", '{"name": "x", "name": "y"}', "twice"),
+        ("--action", '{"name": "x", "args": {"a": NaN}}', "NaN"),
+        ("--action", '{"name": "x", "args": {"a": "\\ud800"}}', "lone surrogate"),
+        ("--action", '{"name: "x"}', "single quotes"),
+        ("--action", "[]", "not a JSON object"),
+        ("--action", "@nothing.json", "nothing.json cannot be read"),
+        ("--action", "[" * 100_000, "nested"),
+        ("--principal", '{"rolles": []}', "did you mean `roles`?"),
+        ("--principal", '{"roles": [1]}', "list of texts"),
+        ("--session", '{"tool_call": 1}', "did you mean `tool_calls`?"),
+        ("--run", '{"tool_calls": -1}', "less than 0"),
+        ("--run", '{"tool_calls": true}', "whole number"),
+    ],
+)
+def test_explain_refuses_what_it_does_not_know(cli, policy, option, value, says):
+    argv = ["explain", policy, option, value]
+    if option != "--action":
+        argv += ["--action", '{"name": "x"}']
+    ran = cli(*argv)
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_explain_of_a_policy_that_does_not_load(cli, here):
+    (here / "p.yaml").write_text(BROKEN)
+    ran = cli("explain", "p.yaml", "--action", '{"name": "x"}')
+    assert (ran.code, ran.out) == (1, "")
+    assert "p.yaml:5:5: error" in ran.err
+    assert (
+        len(
+            cli("explain", "p.yaml", "--action", '{"name": "x"}', "--json").json["error"][
+                "problems"
+            ]
+        )
+        >= 2
+    )
+
+
+def test_explain_escapes_what_would_move_the_cursor(cli, policy):
+    ran = cli("explain", policy, "--action", '{"name": "x\\u001b[2J\\u202e"}')
+    assert ran.code == 3
+    assert "\x1b" not in ran.out
+    assert "\u202e" not in ran.out
+
+
+def test_LANG_12_lint_explain_and_the_engine_accept_the_same_documents(cli, here):
+    starter = starter_policy("os:me")
+    lines = starter.splitlines()
+    tried = [starter, *("\n".join(lines[:n] + lines[n + 1 :]) for n in range(len(lines)))]
+    tried += [
+        starter.replace(":", " :", 1),
+        starter.replace("deny", "dney"),
+        "",
+        "rulez: []",
+        "a\tb",
+    ]
+    path = here / "tried.yaml"
+    answers = set()
+    for text in tried:
+        path.write_text(text)
+        try:
+            wardline.load_policies(path)
+        except wardline.PolicyError:
+            loads = False
+        else:
+            loads = True
+        assert (cli("lint", path).code == 0) is loads, text
+        explained = cli("explain", path, "--action", '{"name": "t"}').code
+        assert (explained in {0, 3, 4}) is loads, text
+        answers.add(loads)
+    assert answers == {True, False}
