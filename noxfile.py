@@ -1,0 +1,128 @@
+"""Every check that this repository knows. `nox -l` lists them; CI runs the default ones.
+
+Packages and adapters are found by their folders: adding one needs no line here. Each adapter gets an
+environment of its own, because the frameworks contradict one another.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PACKAGES = sorted(path.parent for path in (ROOT / "packages").glob("*/pyproject.toml"))
+ADAPTERS = sorted(path.parent for path in (ROOT / "adapters").glob("*/pyproject.toml"))
+
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["lint", "core", "standard_library", "adapter", "integration"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = True
+
+QUIET = {
+    "LANGSMITH_TRACING": "false",
+    "LANGCHAIN_TRACING_V2": "false",
+    "DO_NOT_TRACK": "1",
+    "PYTHONWARNINGS": "default",
+}
+FAST = ["orjson>=3.10"]
+JUDGES = ["google-re2>=1.1.20240702"]  # tests hold our regular expressions against it
+
+
+def _group(name: str) -> list[str]:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    return list(groups[name])
+
+
+def _editable(*paths: Path) -> list[str]:
+    return [part for path in paths for part in ("-e", str(path.relative_to(ROOT)))]
+
+
+def _settings(adapter: Path) -> dict[str, dict[str, list[str]]]:
+    """Return the environments an adapter is tested in, by name: what to install, what to override."""
+    data = tomllib.loads((adapter / "pyproject.toml").read_text())
+    lines: dict[str, dict[str, list[str]]] = (
+        data.get("tool", {}).get("wardline", {}).get("lines", {})
+    )
+    return lines or {"installable": {}}
+
+
+LINES = [
+    nox.param(adapter, line, id=f"{adapter.name}-{line}")
+    for adapter in ADAPTERS
+    for line in _settings(adapter)
+]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff and mypy --strict over everything that is ours."""
+    session.install(*_group("lint"), *_group("test"), *_editable(*PACKAGES))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    for path in PACKAGES:
+        session.run("mypy", str(path / "src"))
+
+
+@nox.session
+def core(session: nox.Session) -> None:
+    """The tests of all packages, with the accelerators."""
+    session.install(*_group("test"), *_group("lint"), *FAST, *JUDGES, *_editable(*PACKAGES))
+    session.run("pytest", "packages", *session.posargs, env=QUIET)
+
+
+@nox.session
+def standard_library(session: nox.Session) -> None:
+    """The tests of the core without any accelerator: nothing may change its meaning."""
+    session.install(*_group("test"), *_group("lint"), *_editable(ROOT / "packages" / "wardline"))
+    session.run("pytest", "packages/wardline", *session.posargs, env=QUIET)
+
+
+@nox.session
+@nox.parametrize(["path", "line"], LINES)
+def adapter(session: nox.Session, path: Path, line: str) -> None:
+    """One adapter against one line of its framework, in an environment of its own."""
+    settings = _settings(path)[line]
+    _install(session, path, settings)
+    session.run("mypy", str(path / "src"))
+    session.run("pytest", str(path.relative_to(ROOT)), *session.posargs, env=QUIET)
+
+
+def _install(session: nox.Session, path: Path, settings: dict[str, list[str]]) -> None:
+    extra: list[str] = []
+    if overrides := settings.get("overrides"):
+        file = Path(session.create_tmp()) / "overrides.txt"
+        file.write_text("\n".join(overrides) + "\n")
+        extra = ["--overrides", str(file)]
+    session.install(
+        *extra,
+        *_group("test"),
+        *_group("lint"),
+        *settings.get("install", []),
+        *_editable(ROOT / "packages" / "wardline", ROOT / "packages" / "wardline-cli", path),
+    )
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Architecture, faults, crashes, concurrency, the README and the examples."""
+    adapters = [ROOT / "adapters" / "wardline-langchain"]
+    session.install(*_group("test"), "nox", "uv", *FAST, *_editable(*PACKAGES, *adapters))
+    session.install("langgraph-checkpoint-sqlite")
+    session.run("pytest", "integration-tests", *session.posargs, env=QUIET)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure `decide` and the full governed call beside AGT's, interleaved; prints, never fails."""
+    session.install(*FAST, "agent-governance-toolkit-core==5.0.0", *_editable(*PACKAGES))
+    session.run("python", "integration-tests/bench/bench.py", *session.posargs, env=QUIET)
+
+
+@nox.session
+def crash(session: nox.Session) -> None:
+    """The crash tests alone; `-- --kills 5000` makes them long. CI runs 200 kills as `integration`."""
+    session.install(*_group("test"), *FAST, *_editable(ROOT / "packages" / "wardline"))
+    session.run("pytest", "integration-tests/crash", *session.posargs, env={**os.environ, **QUIET})
