@@ -128,7 +128,7 @@ def test_two_answers_for_a_quorum(world):
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 @pytest.mark.parametrize("mode", MODES)
-def test_two_questions_of_one_answer_are_resolved_in_any_order(world, order, mode):
+def test_APPR_8_two_questions_of_one_answer_are_resolved_in_any_order(world, order, mode):
     """APPR-8"""
     _, agent = asking(world, pays(world, "x", "y"))
     out = run(agent, world.go, mode)
@@ -190,7 +190,7 @@ def test_an_approver_of_this_process_is_asked_while_the_call_waits(world, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_question_inside_a_sub_agent_surfaces_at_the_root_and_resumes_there(world, mode):
+def test_APPR_9_a_question_inside_a_sub_agent_surfaces_at_the_root_and_resumes_there(world, mode):
     """APPR-9"""
     guard = world.guard(ASK, approvers=APPROVERS)
     inner = world.agent(
@@ -297,7 +297,7 @@ rules: [{{name: ask, on: {kind}, action: require_approval}}]
     assert out["messages"][-1].content == "done"
 
 
-def test_a_changed_policy_judges_anew_on_resume(world):
+def test_APPR_7_a_changed_policy_judges_anew_on_resume(world):
     """APPR-7"""
     saver = InMemorySaver()
     guard, _ = asking(world)
@@ -337,7 +337,7 @@ def answer(home: Path, approval: str, what: str) -> str:
 
 
 @pytest.mark.parametrize("first", ["start", "die"])
-def test_answers_of_another_process_resume_in_a_third(tmp_path, first):
+def test_APPR_6_answers_of_another_process_resume_in_a_third(tmp_path, first):
     """APPR-6: what was approved happens once, what was denied never, whatever process dies."""
     out = process(tmp_path, first)
     paid = tmp_path / "paid.txt"
