@@ -34,7 +34,7 @@ __all__ = ["Machinery"]
 
 _log = logging.getLogger("wardline")
 
-_MOST_PRINCIPALS: Final = 4096
+_MOST_PRINCIPALS: Final = 512
 
 R = TypeVar("R")
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Who", "body", "decided", "outcome"]
 
-_MOST_KEPT: Final = 1024
+_MOST_KEPT: Final = 128
+_LONGEST_KEPT: Final = 64
 
 
 def body(fields: dict[str, Any]) -> bytes:
@@ -59,19 +60,20 @@ def decided(
         more["call_id"] = action.call_id
     if action.parent:
         more["parent"] = action.parent
-    if action.verb:
-        more["verb"] = action.verb
+    verb = action.verb
+    if len(verb) > _LONGEST_KEPT:
+        more["verb"], verb = verb, ""
     if facts is not None:
         _add_facts(more, facts)
     if decision.failed or decision.replacement is not None or decision.asks:
-        said = body(_said(action, decision, who.fields))[1:-1]
+        said = body(_said(action, decision, who.fields, verb))[1:-1]
     else:
-        key = (decision, action.name, action.session, action.run, action.framework)
+        key = (decision, action.name, action.session, action.run, action.framework, verb)
         kept = who.kept.get(key)
         if kept is None:
             if len(who.kept) >= _MOST_KEPT:
                 who.kept.clear()
-            kept = who.kept[key] = body(_said(action, decision, who.fields))[1:-1]
+            kept = who.kept[key] = body(_said(action, decision, who.fields, verb))[1:-1]
         said = kept
     head = b'{"type":"%b","t":%d,"fingerprint":"%b",%b' % (
         kind.encode(),
@@ -99,7 +101,9 @@ def outcome(
     return head + b"," + body(more)[1:] if more else head + b"}"
 
 
-def _said(action: Action, decision: Decision, principal: dict[str, Any]) -> dict[str, Any]:
+def _said(
+    action: Action, decision: Decision, principal: dict[str, Any], verb: str
+) -> dict[str, Any]:
     """Return what decision, action, principal and session say, without what is empty."""
     fields: dict[str, Any] = {
         "effect": decision.effect,
@@ -113,6 +117,8 @@ def _said(action: Action, decision: Decision, principal: dict[str, Any]) -> dict
         "principal": principal,
         "labels": {"in": [], "out": []},
     }
+    if verb:
+        fields["verb"] = verb
     if action.stage != "before":
         fields["stage"] = action.stage
     if action.framework:
