@@ -172,7 +172,8 @@ def _matches(
         else:
             env.tool = UNLISTED if rule.restricting else UNLISTED_FOR_ALLOW
         problem = None
-        for type_ in _views(own, verb, rule, entry) if many_views else alone:
+        views = _views(own, verb, rule, entry) if many_views and rule.reads_type else alone
+        for type_ in views:
             env.type = type_
             try:
                 if program.test(env):

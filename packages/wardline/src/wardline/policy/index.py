@@ -92,7 +92,7 @@ class Index:
                 # the type once more for the verb.
                 rule.cost
                 * (1 + (changes and rule.restricting))
-                * (1 + (rule.restricting and _reads_type(rule)))
+                * (1 + (rule.restricting and rule.reads_type))
                 for rule in rules
             )
 
@@ -105,7 +105,3 @@ class Index:
 def _put(table: dict[str, list[Rule]], keys: Iterable[str], rule: Rule) -> None:
     for key in dict.fromkeys(keys):
         table.setdefault(key, []).append(rule)
-
-
-def _reads_type(rule: Rule) -> bool:
-    return rule.program is not None and "action.type" in rule.program.reads

@@ -149,7 +149,8 @@ class Rule:
 
     `on` has pairs of kind and stage. `tool` is matched against the type of the action's name, `agent`
     against ids and names of principals; None stands for any. `program` is None for "always".
-    `restricting` says that the rule can only make a decision stricter or change what runs. `mode` is
+    `restricting` says that the rule can only make a decision stricter or change what runs,
+    `reads_type` that its condition looks at `action.type`. `mode` is
     "audit" for a rule that is recorded and binds nothing, else "". `expires_in` is in microseconds,
     None for the default. `paths` and `set` hold the steps below `args` (before) or `result` (after).
     `ordinal` numbers the rules of a set in an order that does not depend on the order of loading.
@@ -180,11 +181,14 @@ class Rule:
     names: frozenset[str] | None = None
     """The values of `action.name` that the condition asks for, None for any."""
     restricting: bool = field(init=False, default=True)
+    reads_type: bool = field(init=False, default=False)
     ordinal: int = field(init=False, default=-1)
 
     def __post_init__(self) -> None:
         """Work out what follows from the action."""
         object.__setattr__(self, "restricting", self.action not in ("allow", "audit"))
+        reads_type = self.program is not None and "action.type" in self.program.reads
+        object.__setattr__(self, "reads_type", reads_type)
 
     def number(self, ordinal: int) -> None:
         """Give the rule its number, once, when its set is put together."""
