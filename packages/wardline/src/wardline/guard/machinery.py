@@ -11,7 +11,6 @@ from weakref import WeakSet
 
 from wardline.action import type_of
 from wardline.decision import ASK
-from wardline.errors import LedgerError
 from wardline.guard.charges import Meters
 from wardline.guard.records import Who, body
 from wardline.guard.registry import Registry
@@ -213,15 +212,6 @@ class Machinery:
         note = {"type": "note", "t": self.clock.last(), "what": what, "by_us": self.clock.jumped}
         self.ledger.append(body(note))
         self.clock.jumped = 0
-
-    def try_write(self, fields: dict[str, Any], *, reserved: bool = False) -> LedgerError | None:
-        """Append a record about something that is refused anyway; return why that failed, if it did."""
-        try:
-            self.write(fields, reserved=reserved)
-        except LedgerError as error:
-            _log.error("a record could not be written: %s", error)
-            return error
-        return None
 
 
 def _hand_over(lost: Callable[[R], None], task: asyncio.Future[R]) -> None:

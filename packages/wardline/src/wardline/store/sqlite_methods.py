@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
@@ -33,7 +34,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class SQLiteMethods:
+class SQLiteMethods(ABC):
     """The methods of `Store` over two ways to run statements, which the subclass brings."""
 
     path: Path
@@ -43,6 +44,7 @@ class SQLiteMethods:
         self._leases = leases
         self._lease_lock = threading.Lock()
 
+    @abstractmethod
     def _run(
         self,
         write: bool,
@@ -51,13 +53,12 @@ class SQLiteMethods:
         **kwargs: P.kwargs,
     ) -> T:
         """Do `work`, in one transaction if it writes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _run_synced(
         self, work: Callable[Concatenate[Execute, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Do `work` in one transaction that is on the disk afterwards."""
-        raise NotImplementedError
 
     def reserve(self, charges: Sequence[Charge], now: int, force: bool = False) -> Reservation:
         """See `Store.reserve`."""
