@@ -81,7 +81,7 @@ class Endings:
         """Record the refusal, count it, and raise it."""
         machinery = self._machinery
         more = {"by": "screening" if screened else "authorising", **(extra or {})}
-        machinery.append(self._record("refusal", request, decision, facts, now, more))
+        machinery.ledger.append(self._record("refusal", request, decision, facts, now, more))
         try:
             if plan is not None and (charges := machinery.meters.denied(plan)):
                 machinery.store.reserve(charges, now, force=True)
@@ -108,7 +108,7 @@ class Endings:
             machinery.acting(action.principal)[1],
             {},
         )
-        machinery.append(record)
+        machinery.ledger.append(record)
 
     def _record(
         self,

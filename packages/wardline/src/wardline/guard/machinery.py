@@ -193,18 +193,11 @@ class Machinery:
         """Record something about the guard itself."""
         self.write({"type": "note", "t": self.clock.now(), "what": what, **fields})
 
-    def write(self, fields: dict[str, Any], *, reserved: bool = False) -> RecordRef:
-        """Append one record; see `append`."""
-        return self.append(body(fields), reserved=reserved)
-
-    def append(self, record: bytes, *, reserved: bool = False) -> RecordRef:
-        """Append one record; `reserved` for what must be written though room is short.
-
-        Raises `LedgerError` when it is not acknowledged.
-        """
+    def write(self, fields: dict[str, Any]) -> RecordRef:
+        """Append one record. Raises `LedgerError` when it is not acknowledged."""
         if self.clock.jumped:
             self.note_jump()
-        return self.ledger.append(record, reserved=reserved)
+        return self.ledger.append(body(fields))
 
     def note_jump(self) -> None:
         """Record that the wall clock stepped forward by more than an hour."""
