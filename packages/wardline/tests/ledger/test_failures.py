@@ -121,12 +121,12 @@ def test_AUD_9_a_hanging_sync_refuses_within_the_deadline(
         ledger.flush()
         first = ledger.segment
         disk.running.clear()
-        assert until_refused(lambda: ledger.append(note()), 1) < 0.6
+        assert until_refused(lambda: ledger.append(note()), 1) < 1.3
         for _ in range(5):
             start = time.monotonic()
             with pytest.raises(LedgerError):
                 ledger.append(note(), reserved=True)
-            assert time.monotonic() - start < 0.6
+            assert time.monotonic() - start < 1.3
         assert len(list(tmp_path.iterdir())) == 1
         disk.running.set()
         until_accepted(lambda: ledger.append(note()))
@@ -169,7 +169,7 @@ def test_a_lock_that_is_held_refuses_within_the_deadline(tmp_path: Path) -> None
             start = time.monotonic()
             with pytest.raises(LedgerError, match="lock"):
                 call()
-            assert 0.15 < time.monotonic() - start < 0.6
+            assert 0.15 < time.monotonic() - start < 1.3
         ledger._lock.release()
         ledger.append(note())
     assert verify(tmp_path).ok
