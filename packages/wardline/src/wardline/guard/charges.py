@@ -89,7 +89,7 @@ class Plan:
 class Meters:
     """The counters of one policy set."""
 
-    __slots__ = ("_cache", "_counters", "_policies", "idle")
+    __slots__ = ("_counters", "_policies", "idle")
 
     def __init__(self, policies: PolicySet) -> None:
         self._policies = policies

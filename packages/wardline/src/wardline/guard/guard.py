@@ -186,8 +186,8 @@ class Guard:
     ) -> list[ActionRefused | None]:
         """Judge the actions of one model answer together, before any of them runs.
 
-        Returns the refusal for each, or None. It only refuses: it issues no permit, counts, reserves
-        and changes nothing. Limits are taken in the order of the answer. What is refused here has
+        Returns the refusal for each, or None. It only refuses: it issues no permit, reserves and
+        changes nothing, and counts nothing but the denials. Limits are taken in the order of the answer. What is refused here has
         its one binding record; the rest gets it when it is authorised.
         """
         names = opaque or [()] * len(actions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from dataclasses import replace
 from functools import partial
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from wardline.store.types import Switch
 
 __all__ = ["Machinery"]
-
-_log = logging.getLogger("wardline")
 
 _MOST_PRINCIPALS: Final = 512
 

@@ -7,7 +7,7 @@ import logging
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from wardline.action import Action
+from wardline.action import assemble
 from wardline.canonical import Opaque, Plain, digest, private_copy
 from wardline.decide import decide
 from wardline.decision import ALLOW, ASK, DENY, Decision
@@ -22,11 +22,12 @@ from wardline.facts import Facts
 from wardline.guard import messages
 from wardline.guard.asking import Asking, Wait
 from wardline.guard.boundary import caught
-from wardline.guard.records import outcome
+from wardline.guard.records import failures, matched_names, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from wardline.action import Action
     from wardline.guard.machinery import Machinery
     from wardline.guard.permit import Permit
     from wardline.guard.request import Request
@@ -71,9 +72,7 @@ class Outcomes:
 
     def succeeded(self, permit: Permit, result: Any, usage: Mapping[str, int]) -> Any:
         """Close the permit and return what may be released; see `Permit.succeeded`."""
-        if permit.closed:
-            raise _closed(permit)
-        permit.closed = True
+        self._claim(permit)
         plain, mark = _copy_of(result)
         fields: dict[str, Any] = {}
         released = result
@@ -132,7 +131,9 @@ class Outcomes:
     @staticmethod
     def _claim(permit: Permit) -> None:
         if permit.closed:
-            raise _closed(permit)
+            raise ConfigurationError(
+                f"the permit for `{permit.action.name}` is closed; it has one outcome"
+            )
         permit.closed = True
 
     def _finish(
@@ -236,11 +237,8 @@ class Outcomes:
         fields["after"] = {
             "effect": decision.effect,
             "rule": decision.rule,
-            "matched": [f"{rule.document}/{rule.name}" for rule in decision.matched],
-            "failed": [
-                [f"{failure.rule.document}/{failure.rule.name}", failure.message]
-                for failure in decision.failed
-            ],
+            "matched": matched_names(decision),
+            "failed": failures(decision),
         }
         if decision.replacement is not None:
             plain = private_copy(decision.replacement.tree, root="result")
@@ -300,24 +298,18 @@ class Outcomes:
         return state._replace(status="succeeded")
 
 
-def _closed(permit: Permit) -> ConfigurationError:
-    return ConfigurationError(
-        f"the permit for `{permit.action.name}` is closed; it has one outcome"
-    )
-
-
 def _after(action: Action) -> Action:
-    return Action(
+    return assemble(
         action.kind,
         action.name,
         action.args,
-        stage="after",
-        principal=action.principal,
-        session=action.session,
-        run=action.run,
-        call_id=action.call_id,
-        framework=action.framework,
-        parent=action.parent,
+        action.principal,
+        action.session,
+        action.run,
+        action.call_id,
+        action.framework,
+        action.parent,
+        "after",
     )
 
 

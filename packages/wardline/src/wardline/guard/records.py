@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wardline.decision import Decision
     from wardline.facts import Facts
 
-__all__ = ["Who", "body", "decided", "outcome"]
+__all__ = ["Who", "body", "decided", "failures", "matched_names", "outcome"]
 
 _MOST_KEPT: Final = 128
 _LONGEST_KEPT: Final = 64
@@ -101,6 +101,19 @@ def outcome(
     return head + b"," + body(more)[1:] if more else head + b"}"
 
 
+def matched_names(decision: Decision) -> list[str]:
+    """Return the rules that held, as records name them."""
+    return [f"{rule.document}/{rule.name}" for rule in decision.matched]
+
+
+def failures(decision: Decision) -> list[list[str]]:
+    """Return the rules that failed, each with how, as records name them."""
+    return [
+        [f"{failure.rule.document}/{failure.rule.name}", failure.message]
+        for failure in decision.failed
+    ]
+
+
 def _said(
     action: Action, decision: Decision, principal: dict[str, Any], verb: str
 ) -> dict[str, Any]:
@@ -126,14 +139,11 @@ def _said(
     if decision.line:
         fields["at"] = f"{decision.file}:{decision.line}"
     if decision.matched:
-        fields["matched"] = [f"{rule.document}/{rule.name}" for rule in decision.matched]
+        fields["matched"] = matched_names(decision)
     if decision.reason:
         fields["reason"] = decision.reason
     if decision.failed:
-        fields["failed"] = [
-            [f"{failure.rule.document}/{failure.rule.name}", failure.message]
-            for failure in decision.failed
-        ]
+        fields["failed"] = failures(decision)
     if decision.advice:
         fields["advice"] = [
             [f"{advice.document}/{advice.rule}", advice.effect] for advice in decision.advice
