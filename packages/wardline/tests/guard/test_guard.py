@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,46 +37,11 @@ def call(guard: Any, name: str = "t", run: Any = None, kind: str = "tool_call", 
 
 # Probes: the conditions that another toolkit got wrong, through a guard
 
-ARGS = {
-    "path": "/etc/passwd", "command": "rm -rf /", "amount": 5000, "s": "x or y",
-    "empty": "", "flag": True, "q": "it's",
-}  # fmt: skip
-DECLARED = (
-    "{path: string, command: string, amount: number, s: string, empty: string, flag: boolean, "
-    "q: string}"
-)
-PROBES: list[tuple[str, bool | str]] = [
-    ("args.path.startsWith('/etc')", True),
-    ("args.command.matches('rm -rf')", True),
-    ("action.type == 'drop' && args.amount > 10", True),
-    ("action.type == 'drop' && action.name == 'other'", False),
-    ("(action.type == 'drop')", True),
-    ("not action.type == 'read'", "LOAD"),
-    ("!(action.type == 'read')", True),
-    ("action.type == 'read' || action.type == 'drop'", True),
-    ("args.s == 'x or y'", True),
-    ("action.type not in ['read']", "LOAD"),
-    ("args.amount == 5000", True),
-    ("'drop' == action.type", True),
-    ("args.amount >= -1", True),
-    ("has(args.path)", True),
-    ("action.type=='drop' or", "LOAD"),
-    ("this is garbage", "LOAD"),
-    ("size(args.path) > 3", True),
-    ("args.command contains 'rm'", "LOAD"),
-    ('action.type in ["dr,op"]', False),
-    ("args.missing < 10", "LOAD"),
-    ("args.empty == ''", True),
-    ("'admin' in principal.roles", True),
-    ("principal.roles.exists(r, r == 'admin')", True),
-    ("args.flag == true", True),
-    ('args.q == "it\'s"', True),
-    ("args.amount + 1 > 5000", True),
-    ("args.missing != 'x'", "LOAD"),
-    ("args.path == '/etc/passwd' garbage here", "LOAD"),
-    ("action.type in ['drop'", "LOAD"),
-    (" && ".join(["action.type == 'drop'"] * 118), True),
-]
+TABLE = json.loads(Path(__file__).parents[1].joinpath("probes.json").read_text())
+ARGS = TABLE["arguments"]
+DECLARED = "{" + ", ".join(f"{name}: {type_}" for name, type_ in TABLE["types"].items()) + "}"
+PROBES: list[tuple[str, bool | str]] = [(text, wanted) for text, wanted in TABLE["probes"]]
+assert len(PROBES) == 30
 
 
 @pytest.mark.parametrize(("condition", "expected"), PROBES)
