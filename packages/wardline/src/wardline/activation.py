@@ -32,7 +32,7 @@ class Activation:
     """The values behind the roots of the policy language, for one action and its facts.
 
     `type` and `tool` are set anew for each view a rule has of the action. `budget` is what is left of
-    the steps that one decision may take.
+    the steps that one decision may take, `facets` are the parsed views that conditions asked for.
     """
 
     __slots__ = (
@@ -43,6 +43,7 @@ class Activation:
         "call_id",
         "duration_ms",
         "error",
+        "facets",
         "framework",
         "kind",
         "name",
@@ -78,6 +79,7 @@ class Activation:
         self.run = facts.run
         self.tool = UNLISTED
         self.budget = BUDGET
+        self.facets: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._now = facts.now
         self._fingerprint = fingerprint
 

@@ -13,7 +13,7 @@ from wardline.canonical import Opaque
 from wardline.errors import EvaluationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
     "EVERY",
@@ -24,6 +24,7 @@ __all__ = [
     "format_path",
     "overlap",
     "parse_path",
+    "places",
 ]
 
 EVERY: Final = "[*]"
@@ -33,6 +34,8 @@ REDACTED: Final = "[REDACTED]"
 
 MOST_PLACES: Final = 8192
 """How many places one decision may change; beyond it no bound on its time could hold."""
+
+_NO_MASKS: Final[dict[tuple[str | int, ...], Any]] = {}
 
 Path = tuple[str | int, ...]
 """Steps below the root: a key, an index, or `EVERY`."""
@@ -92,22 +95,30 @@ class _Change:
 
 
 def apply_changes(
-    tree: Any, redacted: Iterable[Path], assigned: Iterable[tuple[Path, Any]]
+    tree: Any,
+    redacted: Iterable[Path],
+    assigned: Iterable[tuple[Path, Any]],
+    masked: Mapping[Path, Any] = _NO_MASKS,
 ) -> tuple[Any, bool]:
     """Return a copy of `tree` with the changes made, and whether there were any.
 
     A redacted place that does not exist is left alone; an assigned one is created if the container
-    above it exists. Raises `EvaluationError` where two changes overlap, a path leads nowhere or there
+    above it exists; a masked leaf inside a redacted place goes with it. Raises `EvaluationError` where two changes overlap, a path leads nowhere or there
     are more than `MOST_PLACES`.
     """
     changes = _Change()
     count = 0
     for path in redacted:
-        for place in _places(tree, path, ()):
+        for place, _ in places(tree, path):
             count += 1
             if count > MOST_PLACES:
                 raise EvaluationError(f"more than {MOST_PLACES:,} places would have to be changed")
             _plan(changes, place, REDACTED)
+    if len(masked) + count > MOST_PLACES:
+        raise EvaluationError(f"more than {MOST_PLACES:,} places would have to be changed")
+    for place, value in masked.items():
+        if not _covered(changes, place):
+            _plan(changes, place, value)
     for place, value in assigned:
         _plan(changes, place, value)
     if not changes.final and not changes.below:
@@ -126,15 +137,28 @@ def _plan(changes: _Change, place: Path, value: Any) -> None:
     node.final, node.value = True, value
 
 
+def _covered(changes: _Change, place: Path) -> bool:
+    """Return whether the place lies in one that is redacted as a whole."""
+    node: _Change | None = changes
+    for step in place:
+        if node is None or node.final:
+            break
+        node = node.below.get(step)
+    return node is not None and node.final
+
+
 def _overlapping(place: Path) -> EvaluationError:
     where = format_path("", place).lstrip(".")
     return EvaluationError(f"two rules change `{where}`; let their paths not overlap")
 
 
-def _places(tree: Any, path: Path, above: Path) -> Iterator[Path]:
-    """Yield the places that exist, with every `[*]` spelled out."""
+def places(tree: Any, path: Path, above: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield the places of a path that exist, with every `[*]` spelled out, and what stands there.
+
+    Raises `EvaluationError` for a path into what passes by reference.
+    """
     if not path:
-        yield above
+        yield above, tree
         return
     step, rest = path[0], path[1:]
     if type(tree) is Opaque:
@@ -143,12 +167,12 @@ def _places(tree: Any, path: Path, above: Path) -> Iterator[Path]:
     if step == EVERY:
         if type(tree) in (list, tuple):
             for index, item in enumerate(tree):
-                yield from _places(item, rest, (*above, index))
+                yield from places(item, rest, (*above, index))
     elif isinstance(step, int):
         if type(tree) in (list, tuple) and step < len(tree):
-            yield from _places(tree[step], rest, (*above, step))
+            yield from places(tree[step], rest, (*above, step))
     elif type(tree) is dict and step in tree:
-        yield from _places(tree[step], rest, (*above, step))
+        yield from places(tree[step], rest, (*above, step))
 
 
 def _changed(tree: Any, change: _Change) -> Any:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 from wardline.action import DEFAULT_KINDS
 from wardline.activation import UNLISTED, UNLISTED_FOR_ALLOW, Activation
 from wardline.canonical import Plain, encode, private_copy
+from wardline.cel.values import charge
 from wardline.changes import apply_changes
 from wardline.decision import ALLOW, ASK, DENY, Advice, Ask, Decision, Failure
+from wardline.detectors import masks
 from wardline.errors import CanonicalError, EvaluationError
 from wardline.fingerprint import fingerprint
 
@@ -231,8 +233,11 @@ def _changed(
     before = action.args if action.stage == "before" else facts.result
 
     def made(some: Sequence[Rule]) -> tuple[Any, bool]:
-        redacted = (path for rule in some for path in rule.paths)
-        return apply_changes(before, redacted, (one for rule in some for one in values[rule]))
+        redacted = (path for rule in some if not rule.detectors for path in rule.paths)
+        wanted = [(rule.paths, rule.detectors) for rule in some if rule.detectors]
+        found = masks(before, wanted, lambda steps: charge(env, steps)) if wanted else {}
+        assigned = (one for rule in some for one in values[rule])
+        return apply_changes(before, redacted, assigned, found)
 
     try:
         tree, changed = made(rules)

@@ -48,7 +48,7 @@ def refusal(text: str, scope: Scope | None = None) -> str:
         ("args.path.under('/a')", "wants a path"), ("principal == null", "is not a value"), ("action.result == 1", "`after` stage only"),
         ("{1: 2} == {}", "keys other than strings"), ("{'a': 1, 'a': 2} == {}", "stands twice"), ("now.day == 1", "has no fields"),
         ("principal.trust > 5", "cannot evaluate it yet"), ("session.cost_usd > 1", "cannot evaluate it yet"), ("session.did('a')", "cannot evaluate it yet"),
-        ("origin(args.path) == []", "cannot evaluate it yet"), ("sql(args.path).writes", "cannot evaluate it yet"), ("labels(args.path) == []", "cannot evaluate it yet"),
+        ("origin(args.path) == []", "cannot evaluate it yet"), ("labels(args.path) == []", "cannot evaluate it yet"),
         ("timestamp('2020-01-01T00:00:00Z') < now", "cannot evaluate it yet"), ("now.getHours() > 8", "cannot evaluate it yet"), ("math.abs(1) == 1", "cannot evaluate it yet"),
         ("session.labels == []", "cannot evaluate it yet"), ("type(1) == 1", "cannot evaluate it yet"), ("this", "unknown name `this`"),
     ],

@@ -31,6 +31,7 @@ from wardline.cel.tree import (
 )
 from wardline.cel.types import (
     BOOL,
+    BROUGHT,
     BYTES,
     DOUBLE,
     DYN,
@@ -55,6 +56,7 @@ from wardline.cel.types import (
     list_of,
 )
 from wardline.errors import PolicyError, Problem
+from wardline.plugins import missing, plugin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -338,6 +340,9 @@ class _Checker:
         kinds = [self.visit(arg, bound, sure) for arg in node.args]
         if signature is None:
             return self.unknown_function(node, FUNCTIONS, METHODS)
+        if node.function in BROUGHT and plugin(BROUGHT[node.function], node.function) is None:
+            message, hint = missing(BROUGHT[node.function], f"`{node.function}`")
+            self.complain(message, node, hint)
         return self.apply(node, signature, list(node.args), kinds)
 
     def method(self, node: Method, bound: _Bound, sure: frozenset[str]) -> Type:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from wardline.cel import nets
+from wardline.cel import facets, nets
 from wardline.cel.values import INT_MAX, INT_MIN, charge, integer, kind_of, search_cost, size
 from wardline.errors import EvaluationError
 
@@ -281,6 +281,10 @@ CALLS: dict[str, Callable[..., Any]] = {
     "dyn": _dyn,
     "path": _path,
     "url": _url,
+    "sql": facets.sql,
+    "shell": facets.shell,
+    "pii": facets.pii,
+    "secrets": facets.secrets,
 }
 
 METHODS: dict[str, Callable[..., Any]] = {

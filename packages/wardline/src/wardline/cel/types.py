@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from wardline.plugins import Group
 
 __all__ = [
     "BOOL",
+    "BROUGHT",
     "BYTES",
     "DOUBLE",
     "DYN",
@@ -20,6 +24,8 @@ __all__ = [
     "NUMERIC",
     "PATH",
     "ROOTS",
+    "SHELL",
+    "SQL",
     "STRING",
     "TIMESTAMP",
     "URL",
@@ -53,12 +59,15 @@ MAP = Type("map")
 TIMESTAMP = Type("timestamp")
 PATH = Type("path")
 URL = Type("url")
+SQL = Type("sql")
+SHELL = Type("shell")
 NUMERIC = frozenset(("int", "double", "number"))
 
 _WORDS = {
     "bool": "a boolean", "int": "an integer", "double": "a double", "number": "a number",
     "string": "a string", "bytes": "bytes", "null": "null", "list": "a list", "map": "a map",
-    "timestamp": "a point in time", "path": "a path", "url": "a URL", "dyn": "any value",
+    "timestamp": "a point in time", "path": "a path", "url": "a URL",
+    "sql": "a view of SQL", "shell": "a view of a command", "dyn": "any value",
 }  # fmt: skip
 
 
@@ -124,6 +133,10 @@ FUNCTIONS = {
     "dyn": _sign("any", DYN),
     "path": _sign("string", PATH, charge=20),
     "url": _sign("string", URL, charge=110),
+    "sql": _sign("string string", SQL, 1, charge=40),
+    "shell": _sign("string", SHELL, charge=40),
+    "pii": _sign("any", list_of(STRING), charge=40),
+    "secrets": _sign("any", list_of(STRING), charge=40),
 }
 """Functions called as `size(x)`."""
 
@@ -150,8 +163,23 @@ METHODS = {
 VIEWS = {
     "path": {"escapes": BOOL},
     "url": {"host": STRING, "scheme": STRING, "is_private": BOOL},
+    "sql": {
+        "statements": list_of(STRING), "writes": BOOL, "verbs": list_of(STRING),
+        "tables": list_of(STRING), "opaque": BOOL,
+    },
+    "shell": {
+        "programs": list_of(STRING), "writes": BOOL, "network": BOOL, "opaque": BOOL,
+    },
+}  # fmt: skip
+"""The fields of the views that functions give."""
+
+BROUGHT: dict[str, Group] = {
+    "sql": "wardline.facets",
+    "shell": "wardline.facets",
+    "pii": "wardline.detectors",
+    "secrets": "wardline.detectors",
 }
-"""The fields of what `path()` and `url()` give."""
+"""Functions that other distributions bring, and the group of entry points in which they do."""
 
 _COUNTERS = {
     "id": STRING, "depth": INT, "tool_calls": INT, "model_calls": INT, "tokens": INT,
@@ -197,10 +225,6 @@ NOT_YET = frozenset(
         "from_untrusted",
         "labels",
         "flows_to",
-        "sql",
-        "shell",
-        "pii",
-        "secrets",
         "timestamp",
         "duration",
         "type",

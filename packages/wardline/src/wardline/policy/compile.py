@@ -265,6 +265,7 @@ def _overlaps(documents: Sequence[Document]) -> Iterator[Problem]:
         and rule.program is None
         and rule.agent is None
         and not rule.mode
+        and not rule.detectors
     ]
     groups: dict[str, list[Rule]] = {}
     for rule in always:

@@ -59,6 +59,7 @@ RULE_KEYS: Final = (
     "mode",
     *ASKING_KEYS,
     "paths",
+    "detectors",
     "set",
 )
 LIMIT_KEYS: Final = (
@@ -148,7 +149,6 @@ LATER: Final = {
     ("rule", "add_labels"): "labels are not tracked",
     ("rule", "relabel"): "labels are not tracked",
     ("rule", "declassifies"): "labels are not tracked",
-    ("rule", "detectors"): "content detectors are not built in; name the places under `paths`",
     ("tool", "answers"): "origins are not tracked",
     ("tool", "anchor"): "origins are not tracked",
     ("argument", "from"): "origins are not tracked",

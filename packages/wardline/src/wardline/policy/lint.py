@@ -118,6 +118,7 @@ def _details(rule: Rule) -> tuple[object, ...]:
         rule.expires_in,
         rule.separation_of_duties,
         rule.paths,
+        tuple(rule.detectors.items()),
         programs,
     )
 

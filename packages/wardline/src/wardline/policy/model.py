@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from wardline.cel import Program
     from wardline.changes import Path
+    from wardline.detectors import Detectors
     from wardline.errors import Problem
     from wardline.policy.source import Source
 
@@ -152,7 +153,8 @@ class Rule:
     `restricting` says that the rule can only make a decision stricter or change what runs,
     `reads_type` that its condition looks at `action.type`. `mode` is
     "audit" for a rule that is recorded and binds nothing, else "". `expires_in` is in microseconds,
-    None for the default. `paths` and `set` hold the steps below `args` (before) or `result` (after).
+    None for the default. `paths` and `set` hold the steps below `args` (before) or `result` (after);
+    with `detectors`, `paths` say where to look (nowhere named is everywhere), else what to replace.
     `ordinal` numbers the rules of a set in an order that does not depend on the order of loading.
     """
 
@@ -172,6 +174,7 @@ class Rule:
     expires_in: int | None = None
     separation_of_duties: bool = False
     paths: tuple[Path, ...] = ()
+    detectors: Detectors = field(default_factory=dict)
     set: tuple[tuple[Path, Program], ...] = ()
     file: str = ""
     line: int = 0

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from wardline.action import AFTER_KINDS, KINDS, type_of
 from wardline.changes import EVERY, Path, format_path, overlap, parse_path
+from wardline.detectors import detectors_of, groups_of
+from wardline.plugins import installed, missing
 from wardline.policy.conditions import Condition, Conditions, Written
 from wardline.policy.fields import Fields
 from wardline.policy.keys import ACTIONS, ASKING_KEYS, RULE_KEYS, carries
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wardline.cel import Program
+    from wardline.detectors import Detectors
     from wardline.policy.globs import Globs
     from wardline.policy.reader import Node
 
@@ -27,6 +30,7 @@ _DEFAULT_ON: Final = frozenset({("tool_call", "before")})
 _BELONGS: Final = {
     **dict.fromkeys(ASKING_KEYS, "require_approval"),
     "paths": "redact",
+    "detectors": "redact",
     "set": "transform",
 }
 _MOST_APPROVERS: Final = 1000
@@ -108,6 +112,7 @@ def read_rule(top: Fields, node: Node, document: str, conditions: Conditions) ->
         expires_in=fields.duration("expires_in"),
         separation_of_duties=fields.boolean("separation_of_duties"),
         paths=_redacted(fields, label, action, on),
+        detectors=_detectors(fields, action),
         set=_assigned(fields, label, action, on, tool, conditions, condition),
         file=top.report.source.file,
         line=line,
@@ -227,9 +232,11 @@ def _redacted(
 ) -> tuple[Path, ...]:
     if action != "redact":
         return ()
-    if "paths" not in fields.values:
+    if "paths" not in fields.values and "detectors" not in fields.values:
         fields.report.at(
-            fields.node, f"{label} does not say what to redact", "add `paths: [args.<name>]`"
+            fields.node,
+            f"{label} does not say what to redact",
+            "add `paths: [args.<name>]`, or `detectors: [pii]`",
         )
     paths: list[Path] = []
     for text, node in fields.items("paths"):
@@ -237,6 +244,28 @@ def _redacted(
         if path is not None and _apart(fields, label, node, path, paths):
             paths.append(path)
     return tuple(paths)
+
+
+def _detectors(fields: Fields, action: str) -> Detectors:
+    """Return what to look for, after reporting names that nobody knows."""
+    if action != "redact" or "detectors" not in fields.values:
+        return {}
+    written = fields.items("detectors")
+    wanted, unknown = groups_of(text for text, _ in written)
+    groups = installed("wardline.detectors")
+    for text, node in written:
+        if text not in unknown:
+            continue
+        if not groups:
+            fields.report.at(node, *missing("wardline.detectors", f"the detector `{text}`"))
+            continue
+        known = (*groups, *(name for group in groups for name in detectors_of(group)))
+        fields.report.at(
+            node,
+            f"there is no detector `{text}`",
+            suggestion(text, known) or f"the groups are {', '.join(groups)}",
+        )
+    return wanted
 
 
 def _assigned(
