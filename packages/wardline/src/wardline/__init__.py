@@ -9,6 +9,7 @@ from __future__ import annotations
 from wardline.action import AFTER_KINDS, KINDS, Action, Principal
 from wardline.canonical import private_copy
 from wardline.clock import Clock
+from wardline.consult import Consultant
 from wardline.decide import decide
 from wardline.decision import Decision
 from wardline.errors import (
@@ -20,6 +21,7 @@ from wardline.errors import (
     CanonicalError,
     ConfigurationError,
     ContentWithheld,
+    EngineError,
     EvaluationError,
     LedgerError,
     PolicyError,
@@ -43,6 +45,7 @@ from wardline.guard.session import Run, Session, carry
 from wardline.operator import Operator
 from wardline.policy import PolicySet, lint, load_policies, parse_policies
 from wardline.store import Approval, MemoryStore, Store
+from wardline.verdict import Engine, Verdict
 
 __all__ = [
     "AFTER_KINDS",
@@ -61,8 +64,11 @@ __all__ = [
     "Clock",
     "ConfigurationError",
     "ConsoleApprover",
+    "Consultant",
     "ContentWithheld",
     "Decision",
+    "Engine",
+    "EngineError",
     "EvaluationError",
     "Explanation",
     "Facts",
@@ -80,6 +86,7 @@ __all__ = [
     "Session",
     "Store",
     "StoreError",
+    "Verdict",
     "WardlineError",
     "carry",
     "decide",

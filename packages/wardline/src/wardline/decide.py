@@ -19,6 +19,7 @@ from wardline.decision import ALLOW, ASK, DENY, Advice, Ask, Decision, Failure
 from wardline.detectors import masks
 from wardline.errors import CanonicalError, EvaluationError
 from wardline.fingerprint import fingerprint
+from wardline.verdict import ENGINE_RULE, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,14 +28,15 @@ if TYPE_CHECKING:
     from wardline.changes import Path
     from wardline.facts import Facts
     from wardline.policy.compile import PolicySet
-    from wardline.policy.model import Document, Limit, Rule
+    from wardline.policy.model import Consulted, Document, Limit, Rule
 
-__all__ = ["decide", "look_at"]
+__all__ = ["decide", "is_consulted", "look_at"]
 
 _RANK: Final = {ALLOW: 0, ASK: 1, DENY: 2}
 _CHANGES: Final = frozenset({"redact", "transform"})
 _NONE: Final[tuple[Any, ...]] = ()
 _MOST_INTERNED: Final = 4096
+_LAST_OF_OURS: Final = 1 << 30
 
 
 def decide(policies: PolicySet, action: Action, facts: Facts) -> Decision:
@@ -68,7 +70,7 @@ def _settle(
     replacement: Plain | None,
 ) -> Decision:
     """Combine what was found; answers that depend on nothing but the rules are made once."""
-    if failed or replacement is not None or facts.exceeded or facts.modes:
+    if failed or replacement is not None or facts.exceeded or facts.modes or facts.verdicts:
         return _combine(policies, action, facts, applied, matched, failed, replacement)
     key = (applied, action.kind, action.stage, action.name, matched)
     known = policies.interned.get(key)
@@ -278,8 +280,11 @@ def _combine(
         own = _claims(document, action, facts, matched, failed)
         mode = facts.modes.get(document.name, document.mode)
         if mode == "audit":
-            advice += [claim.advice() for claim in own if claim.effect != ALLOW]
-            claims.append(_default(document, ALLOW))
+            always = [claim for claim in own if claim.always]
+            advice += [
+                claim.advice() for claim in own if claim.effect != ALLOW and not claim.always
+            ]
+            claims += always or [_default(document, ALLOW)]
             continue
         binding = [claim for claim in own if claim.binds]
         advice += [claim.advice() for claim in own if not claim.binds]
@@ -305,9 +310,23 @@ def _combine(
 
 
 class _Claim:
-    """The effect that one rule, limit or default of one document asks for."""
+    """The effect that one rule, limit or default of one document asks for.
 
-    __slots__ = ("ask", "binds", "document", "effect", "file", "line", "order", "reason", "rule")
+    `binds` says whether it does so in its document's own mode, `always` that it does in every mode.
+    """
+
+    __slots__ = (
+        "always",
+        "ask",
+        "binds",
+        "document",
+        "effect",
+        "file",
+        "line",
+        "order",
+        "reason",
+        "rule",
+    )
 
     def __init__(
         self,
@@ -318,8 +337,9 @@ class _Claim:
         reason: str = "",
         file: str = "",
         line: int = 0,
-        order: int = 1 << 30,
+        order: int = _LAST_OF_OURS,
         binds: bool = True,
+        always: bool = False,
         ask: Ask | None = None,
     ) -> None:
         self.effect = effect
@@ -330,6 +350,7 @@ class _Claim:
         self.line = line
         self.order = order
         self.binds = binds
+        self.always = always
         self.ask = ask
 
     def advice(self) -> Advice:
@@ -370,7 +391,44 @@ def _claims(
     ):
         reason = "the catalogue does not list this tool"
         claims.append(_Claim(DENY, document.name, "builtin:unlisted", reason=reason))
+    if document.consulted is not None and is_consulted(action):
+        claims += _of_engine(document, document.consulted, facts)
     return claims
+
+
+def _of_engine(document: Document, consulted: Consulted, facts: Facts) -> list[_Claim]:
+    """Return what another engine asks for: nothing where it lets the action through.
+
+    It comes after every refusal of ours, so that the guard can see whether the engine matters.
+    """
+    verdict = facts.verdicts.get(document.name)
+    if verdict is None:
+        verdict = Verdict(DENY, "it was not asked", failed=True)
+    if verdict.effect == ALLOW and not verdict.failed:
+        return []
+    effect, reason = verdict.effect, f"{consulted.name}: {verdict.reason or verdict.effect}"
+    ask = None
+    if effect == ASK and document.approvers and not verdict.failed:
+        ask = Ask(document.name, ENGINE_RULE, document.approvers, reason=reason)
+    elif effect == ASK:
+        reason += "; nobody is named under `approvers` who could answer"
+    claim = _Claim(
+        ASK if ask else DENY,
+        document.name,
+        ENGINE_RULE,
+        reason=reason,
+        file=document.file,
+        line=consulted.line,
+        order=_LAST_OF_OURS + 1,
+        always=verdict.failed,
+        ask=ask,
+    )
+    return [claim]
+
+
+def is_consulted(action: Action) -> bool:
+    """Whether other engines have a say in actions of this kind and stage."""
+    return action.stage == "before" and action.kind in DEFAULT_KINDS
 
 
 def _of_rule(rule: Rule, document: Document, effect: str, reason: str = "") -> _Claim:

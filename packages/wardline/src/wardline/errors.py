@@ -7,6 +7,7 @@
     ├── ConfigurationError     a guard that refuses to start         (ValueError)
     ├── CanonicalError         a value without a canonical form      (ValueError)
     ├── EvaluationError        a condition that failed while running
+    ├── EngineError            another policy engine that cannot answer
     ├── StoreError             state that cannot be read or written  (RuntimeError)
     ├── LedgerError            a record that cannot be written       (RuntimeError)
     ├── AnswerRefused          an answer that does not count         (PermissionError)
@@ -39,6 +40,7 @@ __all__ = [
     "CanonicalError",
     "ConfigurationError",
     "ContentWithheld",
+    "EngineError",
     "EvaluationError",
     "LedgerError",
     "PolicyError",
@@ -103,6 +105,17 @@ class CanonicalError(WardlineError, ValueError):
 
 class EvaluationError(WardlineError):
     """A condition that failed while it ran: a missing field, a wrong type, an exceeded bound."""
+
+
+class EngineError(WardlineError):
+    """Another policy engine that does not accept a policy or cannot answer.
+
+    `key` is the setting of the document that is wrong, "" where it is none of them.
+    """
+
+    def __init__(self, message: str, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class StoreError(WardlineError, RuntimeError):

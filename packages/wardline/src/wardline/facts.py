@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from wardline.action import Principal
     from wardline.policy.model import Limit
     from wardline.store.types import Switch
+    from wardline.verdict import Verdict
 
 __all__ = ["COUNTERS", "Facts"]
 
@@ -17,6 +18,7 @@ COUNTERS: Final = ("tool_calls", "model_calls", "tokens", "files_changed", "seco
 """What a session and a run count."""
 
 _NO_MODES: Final[Mapping[str, str]] = {}
+_NO_VERDICTS: Final[Mapping[str, Verdict]] = {}
 
 
 class Facts:
@@ -25,7 +27,7 @@ class Facts:
     `session` and `run` map field names of the policy language to values. `now` is recorded time in
     microseconds. `switches` are the active ones that cover the action, `exceeded` the limits it would
     break. `registered` is False for a name that nobody registered. `modes` overrides the mode of
-    documents by name. On `after`, `result` is the copy of what the action returned, `error` what it
+    documents by name, `verdicts` has what other engines say, by the name of their document. On `after`, `result` is the copy of what the action returned, `error` what it
     raised (`module.Class: message`, else None) and `duration_ms` how long it took.
     """
 
@@ -41,6 +43,7 @@ class Facts:
         "run",
         "session",
         "switches",
+        "verdicts",
     )
 
     def __init__(
@@ -54,6 +57,7 @@ class Facts:
         *,
         registered: bool = True,
         modes: Mapping[str, str] = _NO_MODES,
+        verdicts: Mapping[str, Verdict] = _NO_VERDICTS,
         result: Any = None,
         error: str | None = None,
         duration_ms: int = 0,
@@ -66,6 +70,31 @@ class Facts:
         self.exceeded = exceeded
         self.registered = registered
         self.modes = modes
+        self.verdicts = verdicts
         self.result = result
         self.error = error
         self.duration_ms = duration_ms
+
+    def with_exceeded(self, exceeded: tuple[Limit, ...]) -> Facts:
+        """Return these facts with other limits exceeded."""
+        return self._with(exceeded, self.verdicts)
+
+    def with_verdicts(self, verdicts: Mapping[str, Verdict]) -> Facts:
+        """Return these facts with the verdicts of other engines."""
+        return self._with(self.exceeded, verdicts)
+
+    def _with(self, exceeded: tuple[Limit, ...], verdicts: Mapping[str, Verdict]) -> Facts:
+        return Facts(
+            self.principal,
+            self.session,
+            self.run,
+            self.now,
+            self.switches,
+            exceeded,
+            registered=self.registered,
+            modes=self.modes,
+            verdicts=verdicts,
+            result=self.result,
+            error=self.error,
+            duration_ms=self.duration_ms,
+        )

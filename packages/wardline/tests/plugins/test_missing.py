@@ -17,3 +17,9 @@ def test_detectors_without_their_distribution() -> None:
             "- {name: r, action: redact, detectors: [pii]}\n"
         )
     assert "pip install wardline-facets" in str(caught.value)
+
+
+@pytest.mark.skipif(bool(installed("wardline.engines")), reason="wardline-engines is installed")
+def test_an_engine_without_its_distribution() -> None:
+    with pytest.raises(PolicyError, match="needs the package wardline-engines"):
+        parse_policies("apiVersion: wardline/v1\nname: p\nengine: cedar\n")

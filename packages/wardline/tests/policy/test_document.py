@@ -373,11 +373,6 @@ def test_what_cannot_be_enforced_yet_does_not_load(section: str, word: str) -> N
     assert any("part of wardline/v1, but this version cannot" in p.message for p in found)
 
 
-def test_engine_documents_do_not_load() -> None:
-    problem = one("engine: cedar\nname: x\n")
-    assert "`engine` is part of wardline/v1" in problem.message
-
-
 def test_all_problems_are_reported_at_once_in_the_order_of_lines() -> None:
     text = HEAD + (
         "rules:\n  - {name: a, action: deny, condition: '1 +'}\n  - {name: b, action: dny}\n"

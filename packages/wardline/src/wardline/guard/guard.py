@@ -97,6 +97,7 @@ class Guard:
             principal = Principal(principal)
         place = home_directory(home)
         clock = clock or Clock()
+        self._owns_policies = policies is not policy
         self._owns_store = store is None
         self._owns_ledger = ledger is None
         groups = {name: tuple(members) for name, members in (approvers or {}).items()}
@@ -290,6 +291,10 @@ class Guard:
 
     def close(self) -> None:
         """Write what is buffered and let go of what this guard opened."""
+        if self._machinery.consultant is not None:
+            self._machinery.consultant.close()
+        if self._owns_policies:
+            self._machinery.policies.close()
         if self._owns_ledger:
             self._machinery.ledger.close()
         if self._owns_store:

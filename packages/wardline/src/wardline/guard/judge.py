@@ -138,7 +138,7 @@ class Judge:
                 request, self._counting.plan(request, now), now
             )
         facts = self._facts(request, plan, reservation, now)
-        decision = decide(machinery.policies, request.action, facts)
+        decision, facts = machinery.decided(request.action, facts)
         if decision.effect != DENY and machinery.policies.rule_limits:
             decision, facts = self._rule_limits(request, decision, facts, now)
         if decision.effect == DENY:
@@ -171,7 +171,7 @@ class Judge:
                     self._counting.plan(request, now), now, taken
                 )
                 facts = self._facts(request, plan, reservation, now)
-                decision = decide(policies, request.action, facts)
+                decision, facts = self._machinery.decided(request.action, facts)
                 bound: Plan | None = None
                 if decision.effect != DENY and policies.rule_limits:
                     bound = self._counting.rule_plan(request, decision, now)
@@ -274,16 +274,7 @@ class Judge:
 
 def _exceeding(facts: Facts, plan: Plan, found: Reservation) -> Facts:
     """Return the facts with the limits that `found` says are exceeded too."""
-    return Facts(
-        facts.principal,
-        facts.session,
-        facts.run,
-        facts.now,
-        facts.switches,
-        (*facts.exceeded, *plan.exceeded(found)),
-        registered=facts.registered,
-        modes=facts.modes,
-    )
+    return facts.with_exceeded((*facts.exceeded, *plan.exceeded(found)))
 
 
 def _with_reason(decision: Decision, reason: str) -> Decision:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakSet
 
 from wardline.action import type_of
+from wardline.consult import Consultant
+from wardline.decide import decide
 from wardline.decision import ASK
 from wardline.guard.charges import Meters
 from wardline.guard.records import Who, body
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from wardline.action import Action, Principal
     from wardline.clock import Clock
+    from wardline.decision import Decision
+    from wardline.facts import Facts
     from wardline.guard.approvers import Approver
     from wardline.ledger import Ledger, RecordRef
     from wardline.policy import PolicySet
@@ -51,6 +55,7 @@ class Machinery:
         "approvers",
         "asks_after",
         "clock",
+        "consultant",
         "deadline",
         "keep_results",
         "ledger",
@@ -90,6 +95,7 @@ class Machinery:
         self.record_arguments = record_arguments
         self.owner = new_id("guard")
         self.meters = Meters(policies)
+        self.consultant = Consultant(policies) if policies.engines else None
         self.sessions = Sessions()
         self.registry = Registry(policies)
         # One object, so that no thread ever sees the switches of one generation under another.
@@ -118,6 +124,15 @@ class Machinery:
             acting = replace(claimed, tenant=own.tenant, environment=own.environment)
             known = self._principals[claimed] = (acting, Who(acting))
         return known
+
+    def decided(self, action: Action, facts: Facts) -> tuple[Decision, Facts]:
+        """Return the decision on an action, and the facts it is made on.
+
+        They have the verdicts of other engines, where the policies name any.
+        """
+        if self.consultant is None:
+            return decide(self.policies, action, facts), facts
+        return self.consultant.decide(action, facts)
 
     def switches(
         self, action: Action, principal: Principal, session: Session
@@ -158,6 +173,7 @@ class Machinery:
             isinstance(self.store, MemoryStore)
             and self.ledger.durability != "sync"
             and not self.asks_after
+            and self.consultant is None
         )
 
     async def aside(
@@ -185,6 +201,8 @@ class Machinery:
         """In a child, which shares nothing with its parent but the store and the ledger's directory."""
         self.owner = new_id("guard")
         self.sessions.after_fork()
+        if self.consultant is not None:
+            self.consultant.after_fork()
 
     def note(self, what: str, **fields: Any) -> None:
         """Record something about the guard itself."""

@@ -166,6 +166,11 @@ def _add_facts(more: dict[str, Any], facts: Facts) -> None:
         said["registered"] = False
     if facts.modes:
         said["modes"] = dict(facts.modes)
+    if facts.verdicts:
+        said["verdicts"] = {
+            name: [verdict.effect, verdict.reason, *(["failed"] if verdict.failed else [])]
+            for name, verdict in facts.verdicts.items()
+        }
     if said:
         more["facts"] = said
 

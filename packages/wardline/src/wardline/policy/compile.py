@@ -50,6 +50,7 @@ class PolicySet:
         "can_ask",
         "digest",
         "documents",
+        "engines",
         "interned",
         "reads",
         "rule_limits",
@@ -69,6 +70,7 @@ class PolicySet:
         digests = sorted(document.digest for document in self.documents)
         self.digest = sha256("".join(digests).encode()).hexdigest()
         self.reads = frozenset(_reads(self.rules))
+        self.engines = tuple(document for document in self.documents if document.consulted)
         self.can_ask = any(document.can_ask for document in self.documents)
         self.rule_limits = any(
             limit.rule for document in self.documents for limit in document.limits
@@ -178,6 +180,12 @@ class PolicySet:
         if len(type_) < _LONGEST_CACHED:
             self._tools[type_] = merged
         return merged
+
+    def close(self) -> None:
+        """Let go of what the engines of this set hold: processes, connections, handles."""
+        for document in self.engines:
+            if document.consulted is not None:
+                document.consulted.engine.close()
 
     def _too_costly(self) -> Iterator[Problem]:
         for (kind, stage), index in self._indexes.items():

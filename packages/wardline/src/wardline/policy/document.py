@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 from wardline.policy import agt
 from wardline.policy.catalogue import read_catalogue
 from wardline.policy.conditions import Conditions
+from wardline.policy.engine import FileReader, read_engine
 from wardline.policy.fields import Fields, Report
 from wardline.policy.keys import (
     AGT_DOCUMENT_KEYS,
     DOCUMENT_KEYS,
+    ENGINE_DOCUMENT_KEYS,
     MODES,
     NATIVE,
     TOOLKIT,
-    later,
 )
 from wardline.policy.limits import read_limits
 from wardline.policy.model import AppliesTo, Document
@@ -39,10 +40,11 @@ class Draft:
     `extends` has what the document says about them, each with its node. `finish` checks the rest.
     """
 
-    __slots__ = ("_fields", "_toolkit", "extends", "report", "source")
+    __slots__ = ("_fields", "_read", "_toolkit", "extends", "report", "source")
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, read_file: FileReader) -> None:
         self.source = source
+        self._read = read_file
         self.report = Report(source)
         root = read(source)
         if root.kind != "map":
@@ -54,6 +56,14 @@ class Draft:
                 self.report, root, "toolkit document", "the document", AGT_DOCUMENT_KEYS
             )
             agt.drop_empty(self._fields)
+        elif "engine" in root.value:
+            self._fields = Fields(
+                self.report,
+                root,
+                "engine document",
+                "a document with an `engine`",
+                ENGINE_DOCUMENT_KEYS,
+            )
         else:
             self._fields = Fields(self.report, root, "document", "the document", DOCUMENT_KEYS)
         self.extends: list[tuple[str, Node]] = self._fields.items("extends")
@@ -64,11 +74,7 @@ class Draft:
         value: Any = node.value if node is not None and node.kind == "string" else None
         if value in (NATIVE, TOOLKIT):
             return str(value)
-        if "engine" in root.value:
-            postponed = later("document", "engine")
-            assert postponed is not None
-            self.report.at(root.keys["engine"], *postponed)
-        elif node is None:
+        if node is None:
             self.report.at(
                 root,
                 "the document does not say what language it is in",
@@ -92,10 +98,29 @@ class Draft:
         """
         if self._toolkit:
             document = agt.read_document(self._fields, ancestors, parents)
+        elif "engine" in self._fields.values:
+            document = self._consulted()
         else:
             document = self._native(ancestors, parents)
         self.report.finish()
         return document
+
+    def _consulted(self) -> Document:
+        """Return a document whose effect another engine gives; by itself it allows nothing."""
+        fields = self._fields
+        mode = fields.choice("mode", ("strict", "audit"), "strict")
+        return Document(
+            name=fields.text("name", required=True),
+            file=self.source.file,
+            api_version=NATIVE,
+            default_action=None,
+            mode=mode,
+            description=fields.text("description"),
+            applies_to=self._applies_to(),
+            approvers=fields.texts("approvers"),
+            consulted=read_engine(fields, self._read),
+            source=self.source,
+        )
 
     def _native(self, ancestors: Sequence[Document], parents: Sequence[str]) -> Document:
         fields = self._fields

@@ -15,6 +15,7 @@ __all__ = [
     "COUNTS",
     "DOCUMENT_KEYS",
     "EFFECTS",
+    "ENGINE_DOCUMENT_KEYS",
     "LATER",
     "LIMIT_KEYS",
     "MODES",
@@ -45,6 +46,17 @@ DOCUMENT_KEYS: Final = (
     "tools",
     "limits",
     "rules",
+)
+ENGINE_DOCUMENT_KEYS: Final = (
+    "apiVersion",
+    "name",
+    "description",
+    "engine",
+    "with",
+    "deadline",
+    "approvers",
+    "mode",
+    "applies_to",
 )
 ASKING_KEYS: Final = ("approvers", "quorum", "expires_in", "separation_of_duties")
 RULE_KEYS: Final = (
@@ -143,7 +155,6 @@ SYNONYMS: Final = {
 _ALREADY: Final = "leave it out until a later version"
 
 LATER: Final = {
-    ("document", "engine"): "documents for other engines cannot be consulted",
     ("document", "on_origin"): "origins are not tracked",
     ("document", "on_plan"): "plans cannot be pinned",
     ("rule", "add_labels"): "labels are not tracked",

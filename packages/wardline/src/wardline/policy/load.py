@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wardline.errors import PolicyError, Problem
+from wardline.errors import EngineError, PolicyError, Problem
 from wardline.policy.compile import PolicySet
-from wardline.policy.source import Source
+from wardline.policy.source import LARGEST, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +133,8 @@ class _Loader:
         from wardline.policy.document import Draft
 
         try:
-            draft = Draft(Source(text, file))
+            root = self._root.resolve() if self._root is not None else None
+            draft = Draft(Source(text, file), partial(_read, root, root))
             if draft.extends and self._root is None:
                 for name, node in draft.extends:
                     draft.report.at(
@@ -141,7 +143,7 @@ class _Loader:
                         "pass `root=`, or load the policy from a file",
                     )
                 draft.report.finish()
-            base = self._root.resolve() if self._root is not None else Path()
+            base = root or Path()
             parents = self._parents(draft.extends, draft.report.source, base, base)
             self._texts.append(draft.finish(*_lineage(parents)))
         except PolicyError as error:
@@ -170,7 +172,7 @@ class _Loader:
         loaded = None
         try:
             source = Source.load(path, shown)
-            draft = Draft(source)
+            draft = Draft(source, partial(_read, path.parent, root))
             parents = self._parents(draft.extends, source, path.parent, root)
             ancestors, names = _lineage(parents)
             loaded = _Loaded(draft.finish(ancestors, names), ancestors)
@@ -221,6 +223,23 @@ class _Loader:
 
     def _fail(self, problem: Problem) -> None:
         self._problems.append(problem)
+
+
+def _read(base: Path | None, root: Path | None, name: str) -> bytes:
+    """Return the bytes of a file that a document in `base` names."""
+    if base is None or root is None:
+        raise EngineError(f"text has no place from which `{name}` could be found: pass `root=`")
+    try:
+        path = (base / name).resolve()
+        if not path.is_relative_to(root):
+            raise EngineError(f"`{name}` lies outside of the policy root {root}")
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise EngineError(f"`{name}` has {size:,} bytes; at most {LARGEST:,} are read")
+        return path.read_bytes()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise EngineError(f"`{name[:60]}` cannot be read: {reason}") from error
 
 
 def _lineage(parents: list[_Loaded]) -> tuple[tuple[Document, ...], tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from wardline.action import type_of
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
     from wardline.detectors import Detectors
     from wardline.errors import Problem
     from wardline.policy.source import Source
+    from wardline.verdict import Engine
 
 __all__ = [
     "CLEARANCES",
     "AppliesTo",
     "ArgumentEntry",
     "Catalogue",
+    "Consulted",
     "Document",
     "Limit",
     "Rule",
@@ -243,6 +246,20 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Consulted:
+    """The engine behind a document: its `name`, the handle to ask, and how long an answer may take.
+
+    `deadline` is in seconds, `files` are the SHA-256 of the files that were read for it.
+    """
+
+    name: str
+    engine: Engine
+    deadline: float
+    files: tuple[str, ...] = ()
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Document:
     """One policy document.
 
@@ -265,12 +282,17 @@ class Document:
     approvers: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
     notes: tuple[Problem, ...] = ()
+    consulted: Consulted | None = None
+    """The other engine that gives this document's effect, None for a document with rules."""
     source: Source = field(repr=False)
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the document's bytes, in hexadecimal."""
-        return self.source.digest
+        """The SHA-256 of the document's bytes and of the files it reads, in hexadecimal."""
+        if self.consulted is None or not self.consulted.files:
+            return self.source.digest
+        parts = (self.source.digest, *self.consulted.files)
+        return sha256("".join(parts).encode()).hexdigest()
 
     @property
     def can_ask(self) -> bool:
@@ -279,4 +301,5 @@ class Document:
             self.default_action == "require_approval"
             or any(rule.action == "require_approval" and not rule.mode for rule in self.rules)
             or any(limit.on_exceed == "require_approval" for limit in self.limits)
+            or (self.consulted is not None and bool(self.approvers))
         )
