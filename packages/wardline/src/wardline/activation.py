@@ -32,7 +32,8 @@ class Activation:
     """The values behind the roots of the policy language, for one action and its facts.
 
     `type` and `tool` are set anew for each view a rule has of the action. `budget` is what is left of
-    the steps that one decision may take, `facets` are the parsed views that conditions asked for.
+    the steps that one decision may take, `facets` are the parsed views that conditions asked for,
+    `links` says where paths lead.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class Activation:
         "facets",
         "framework",
         "kind",
+        "links",
         "name",
         "principal",
         "result",
@@ -80,6 +82,7 @@ class Activation:
         self.tool = UNLISTED
         self.budget = BUDGET
         self.facets: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.links = facts.links
         self._now = facts.now
         self._fingerprint = fingerprint
 

@@ -1,8 +1,13 @@
-"""Asking other engines, at the edge: in time, on threads of their own, and only where it matters."""
+"""What a decision needs from outside: where paths lead, and the verdicts of other engines.
+
+Paths are looked up on the disk as conditions ask for them. Engines are asked in time, on threads of
+their own, and only where it matters. `decide` itself does neither.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import time
 from base64 import b64encode
 from datetime import datetime
@@ -14,7 +19,8 @@ from wardline.canonical import Opaque
 from wardline.clock import as_datetime
 from wardline.decide import decide, is_consulted
 from wardline.decision import DENY, EFFECTS
-from wardline.errors import EngineError
+from wardline.errors import EngineError, EvaluationError
+from wardline.facts import Links
 from wardline.verdict import ENGINE_RULE, Verdict
 
 if TYPE_CHECKING:
@@ -30,12 +36,13 @@ if TYPE_CHECKING:
 __all__ = ["Consultant", "request_of"]
 
 _AT_ONCE: Final = 16
+_MOST_ROUNDS: Final = 8
 
 _log = logging.getLogger("wardline")
 
 
 class Consultant:
-    """Decides with the verdicts of the engines that a set of policies names."""
+    """Decides with what the policies need to know from outside."""
 
     __slots__ = ("_policies", "_pool")
 
@@ -44,12 +51,13 @@ class Consultant:
         self._pool: ThreadPoolExecutor | None = None
 
     def decide(self, action: Action, facts: Facts) -> tuple[Decision, Facts]:
-        """Return the decision, and the facts with the verdicts that it is made on.
+        """Return the decision, and the facts that it is made on.
 
         Engines are asked unless a document of ours already denies. Each is asked about the arguments
         as received and, where rules change them, about those that would run: the stricter counts.
+        Raises `EvaluationError` where every answer makes conditions ask for more paths.
         """
-        decision = decide(self._policies, action, facts)
+        decision, facts = self._linked(action, facts)
         if decision.effect == DENY and decision.rule != ENGINE_RULE:
             return decision, facts
         documents = [
@@ -63,8 +71,21 @@ class Consultant:
         if decision.replacement is not None:
             requests.append(request_of(self._policies, action, facts, decision.replacement.tree))
         asked = self._ask(documents, requests)
-        facts = facts.with_verdicts({**facts.verdicts, **asked})
-        return decide(self._policies, action, facts), facts
+        return self._linked(action, facts.with_verdicts({**facts.verdicts, **asked}))
+
+    def _linked(self, action: Action, facts: Facts) -> tuple[Decision, Facts]:
+        """Decide, look up the paths that conditions asked for, and decide again while there are any."""
+        if not self._policies.reads_paths:
+            return decide(self._policies, action, facts), facts
+        known = dict(facts.links.known) if facts.links is not None else {}
+        for _ in range(_MOST_ROUNDS):
+            facts = facts.with_links(Links(known))
+            decision = decide(self._policies, action, facts)
+            assert facts.links is not None
+            if not facts.links.asked:
+                return decision, facts
+            known.update((path, _real(path)) for path in sorted(facts.links.asked))
+        raise EvaluationError("conditions ask for more paths with every answer")
 
     def close(self) -> None:
         """Let go of the threads; engines belong to the policies."""
@@ -126,6 +147,14 @@ def request_of(
         "tool": dict(UNLISTED if entry is None else entry.view),
         "now": as_datetime(facts.now).isoformat().replace("+00:00", "Z"),
     }
+
+
+def _real(path: str) -> str:
+    """Return where an absolute path leads; what does not exist yet leads where its folder does."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):  # a name that no file can have leads nowhere
+        return path
 
 
 def _json(value: Any) -> Any:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wardline.store.types import Switch
     from wardline.verdict import Verdict
 
-__all__ = ["COUNTERS", "Facts"]
+__all__ = ["COUNTERS", "Facts", "Links"]
 
 COUNTERS: Final = ("tool_calls", "model_calls", "tokens", "files_changed", "seconds", "denials")
 """What a session and a run count."""
@@ -21,13 +21,35 @@ _NO_MODES: Final[Mapping[str, str]] = {}
 _NO_VERDICTS: Final[Mapping[str, Verdict]] = {}
 
 
+class Links:
+    """Where paths really lead: `known` maps an absolute path to the one without symbolic links.
+
+    What a condition asks for beyond that is kept in `asked`, and is judged by its text alone.
+    """
+
+    __slots__ = ("asked", "known")
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self.known = dict(known)
+        self.asked: set[str] = set()
+
+    def real(self, path: str) -> str:
+        """Return where a path leads, as far as it is known."""
+        found = self.known.get(path)
+        if found is None:
+            self.asked.add(path)
+            return path
+        return found
+
+
 class Facts:
     """A snapshot of everything outside the action that `decide` may look at. Treat as immutable.
 
     `session` and `run` map field names of the policy language to values. `now` is recorded time in
     microseconds. `switches` are the active ones that cover the action, `exceeded` the limits it would
     break. `registered` is False for a name that nobody registered. `modes` overrides the mode of
-    documents by name, `verdicts` has what other engines say, by the name of their document. On `after`, `result` is the copy of what the action returned, `error` what it
+    documents by name, `verdicts` has what other engines say, by the name of their document. `links` says where paths lead; without it
+    they are judged by their text. On `after`, `result` is the copy of what the action returned, `error` what it
     raised (`module.Class: message`, else None) and `duration_ms` how long it took.
     """
 
@@ -35,6 +57,7 @@ class Facts:
         "duration_ms",
         "error",
         "exceeded",
+        "links",
         "modes",
         "now",
         "principal",
@@ -58,6 +81,7 @@ class Facts:
         registered: bool = True,
         modes: Mapping[str, str] = _NO_MODES,
         verdicts: Mapping[str, Verdict] = _NO_VERDICTS,
+        links: Links | None = None,
         result: Any = None,
         error: str | None = None,
         duration_ms: int = 0,
@@ -71,19 +95,29 @@ class Facts:
         self.registered = registered
         self.modes = modes
         self.verdicts = verdicts
+        self.links = links
         self.result = result
         self.error = error
         self.duration_ms = duration_ms
 
     def with_exceeded(self, exceeded: tuple[Limit, ...]) -> Facts:
         """Return these facts with other limits exceeded."""
-        return self._with(exceeded, self.verdicts)
+        return self._with(exceeded, self.verdicts, self.links)
 
     def with_verdicts(self, verdicts: Mapping[str, Verdict]) -> Facts:
         """Return these facts with the verdicts of other engines."""
-        return self._with(self.exceeded, verdicts)
+        return self._with(self.exceeded, verdicts, self.links)
 
-    def _with(self, exceeded: tuple[Limit, ...], verdicts: Mapping[str, Verdict]) -> Facts:
+    def with_links(self, links: Links) -> Facts:
+        """Return these facts with what is known of paths."""
+        return self._with(self.exceeded, self.verdicts, links)
+
+    def _with(
+        self,
+        exceeded: tuple[Limit, ...],
+        verdicts: Mapping[str, Verdict],
+        links: Links | None,
+    ) -> Facts:
         return Facts(
             self.principal,
             self.session,
@@ -94,6 +128,7 @@ class Facts:
             registered=self.registered,
             modes=self.modes,
             verdicts=verdicts,
+            links=links,
             result=self.result,
             error=self.error,
             duration_ms=self.duration_ms,

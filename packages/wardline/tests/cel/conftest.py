@@ -30,6 +30,8 @@ class Env:
         self.tool: dict[str, Any] = {"effects": ["read"]}
         self.now = datetime(2026, 1, 2, tzinfo=UTC)
         self.budget = 200_000
+        self.links = None
+        self.facets: dict[tuple[str, str, str], dict[str, Any]] = {}
 
 
 @pytest.fixture(scope="session")

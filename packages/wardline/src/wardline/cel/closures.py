@@ -254,7 +254,7 @@ def under(target: Run, folder: Run) -> Run:
         path, above = target(env, frame), folder(env, frame)
         if type(path) is nets.PathView and type(above) is str:
             charge(env, len(above) >> 2)
-            return path.under(above)
+            return path.under(nets.linked_path(above, env.links))
         raise EvaluationError(f"`under` is not defined for {kind_of(path)}, {kind_of(above)}")
 
     return under

@@ -123,11 +123,11 @@ def _size(env: Budget, value: Any) -> int:
     return size(value, env)
 
 
-def _path(env: Budget, value: Any) -> nets.PathView:
+def _path(env: Any, value: Any) -> nets.PathView:
     if type(value) is not str:
         raise _wrong("path", value)
     charge(env, len(value) >> 2)
-    return nets.path(value)
+    return nets.linked_path(value, env.links)
 
 
 def _url(env: Budget, value: Any) -> nets.UrlView:

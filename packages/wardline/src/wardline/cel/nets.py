@@ -1,6 +1,6 @@
-"""`path(v)` and `url(v)`: what a path or an address means, judged by its text alone.
+"""`path(v)` and `url(v)`: what a path or an address means.
 
-Nothing here looks at a disk or resolves a name. What cannot be judged with certainty gets the
+Nothing here looks at a disk or resolves a name: where links lead is handed in. What cannot be judged with certainty gets the
 careful answer: a path that is not plainly below a folder is not `under` it, and an address that is
 not plainly public is private. Every function takes any string and raises nothing.
 """
@@ -9,33 +9,38 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-__all__ = ["PathView", "UrlView", "folder_problem", "path", "url", "view_field"]
+if TYPE_CHECKING:
+    from wardline.facts import Links
+
+__all__ = ["PathView", "UrlView", "folder_problem", "linked_path", "path", "url", "view_field"]
 
 
 class PathView:
-    """A POSIX path in lexical normal form.
+    """A POSIX path in lexical normal form, and where it leads if that is known.
 
-    The text is judged, not the disk: where a folder on the way is a symbolic link, the file may lie
-    elsewhere. A tool that follows links has to refuse them itself.
+    What is on the disk is somebody else's to say: `real` is the path without symbolic links. A link
+    that is made after the decision is not seen.
     """
 
-    __slots__ = ("_parts", "escapes")
+    __slots__ = ("_parts", "escapes", "real")
 
     def __init__(self, parts: tuple[str, ...] | None, *, escapes: bool) -> None:
         self._parts = parts  # None where the path is relative or cannot be resolved
         self.escapes = escapes
+        self.real: PathView | None = None
 
-    def under(self, folder: str) -> bool:
-        """Whether this is `folder` or lies below it, component by component.
+    def under(self, folder: PathView) -> bool:
+        """Whether this is `folder` or lies below it, component by component, as written and in fact.
 
         False for relative paths and for paths with a NUL, a backslash, or a leading `~`.
         """
-        if self._parts is None:
-            return False
-        above = path(folder)._parts
-        return above is not None and self._parts[: len(above)] == above
+        return self._below(folder) and (self.real or self)._below(folder.real or folder)
+
+    def _below(self, folder: PathView) -> bool:
+        parts, above = self._parts, folder._parts
+        return parts is not None and above is not None and parts[: len(above)] == above
 
 
 class UrlView:
@@ -65,8 +70,18 @@ def view_field(view: _View, field: str) -> str | bool:
 # Paths
 
 
+def linked_path(text: str, links: Links | None) -> PathView:
+    """The path that `text` names, with where it leads."""
+    view = path(text)
+    if links is not None and text.startswith("/"):
+        real = links.real(text)
+        if real != text:
+            view.real = path(real)
+    return view
+
+
 def path(text: str) -> PathView:
-    """The path that `text` names.
+    """The path that `text` names, judged by its text alone.
 
     `escapes` is true where `..` climbs above where the path starts (the root, or for a relative path
     the working folder), and where the text cannot be resolved: empty, with a NUL or another control

@@ -18,6 +18,8 @@ from wardline.errors import EvaluationError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from wardline.facts import Links
+
 __all__ = [
     "ACTION_TEXT",
     "Activation",
@@ -70,6 +72,10 @@ class Activation(Protocol):
     def tool(self) -> Mapping[str, Any]: ...  # noqa: D102
     @property
     def now(self) -> datetime: ...  # noqa: D102
+    @property
+    def facets(self) -> dict[tuple[str, str, str], dict[str, Any]]: ...  # noqa: D102
+    @property
+    def links(self) -> Links | None: ...  # noqa: D102
 
 
 Frame: TypeAlias = list[Any]

@@ -95,7 +95,7 @@ class Machinery:
         self.record_arguments = record_arguments
         self.owner = new_id("guard")
         self.meters = Meters(policies)
-        self.consultant = Consultant(policies) if policies.engines else None
+        self.consultant = Consultant(policies) if policies.engines or policies.reads_paths else None
         self.sessions = Sessions()
         self.registry = Registry(policies)
         # One object, so that no thread ever sees the switches of one generation under another.
@@ -128,7 +128,7 @@ class Machinery:
     def decided(self, action: Action, facts: Facts) -> tuple[Decision, Facts]:
         """Return the decision on an action, and the facts it is made on.
 
-        They have the verdicts of other engines, where the policies name any.
+        They say where paths lead and what other engines answer, where the policies read it.
         """
         if self.consultant is None:
             return decide(self.policies, action, facts), facts
@@ -173,7 +173,7 @@ class Machinery:
             isinstance(self.store, MemoryStore)
             and self.ledger.durability != "sync"
             and not self.asks_after
-            and self.consultant is None
+            and not self.policies.engines
         )
 
     async def aside(

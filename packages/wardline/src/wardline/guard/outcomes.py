@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from wardline.action import assemble
 from wardline.canonical import Opaque, Plain, digest, private_copy
-from wardline.decide import decide
 from wardline.decision import ALLOW, ASK, DENY, Decision
 from wardline.errors import (
     CanonicalError,
@@ -233,7 +232,7 @@ class Outcomes:
             error=error or None,
             duration_ms=(machinery.clock.monotonic() - permit.started) // 1000,
         )
-        decision = decide(machinery.policies, action, facts)
+        decision, facts = machinery.decided(action, facts)
         fields["after"] = {
             "effect": decision.effect,
             "rule": decision.rule,

@@ -171,6 +171,10 @@ def _add_facts(more: dict[str, Any], facts: Facts) -> None:
             name: [verdict.effect, verdict.reason, *(["failed"] if verdict.failed else [])]
             for name, verdict in facts.verdicts.items()
         }
+    if facts.links is not None:
+        leads = {path: real for path, real in facts.links.known.items() if path != real}
+        if leads:
+            said["links"] = leads
     if said:
         more["facts"] = said
 

@@ -53,6 +53,7 @@ class PolicySet:
         "engines",
         "interned",
         "reads",
+        "reads_paths",
         "rule_limits",
         "rules",
     )
@@ -71,6 +72,7 @@ class PolicySet:
         self.digest = sha256("".join(digests).encode()).hexdigest()
         self.reads = frozenset(_reads(self.rules))
         self.engines = tuple(document for document in self.documents if document.consulted)
+        self.reads_paths = any("path" in text for text in _texts(self.rules))
         self.can_ask = any(document.can_ask for document in self.documents)
         self.rule_limits = any(
             limit.rule for document in self.documents for limit in document.limits
@@ -213,6 +215,12 @@ def _reads(rules: Iterable[Rule]) -> Iterator[str]:
             yield from rule.program.reads
         for _, program in rule.set:
             yield from program.reads
+
+
+def _texts(rules: Iterable[Rule]) -> Iterator[str]:
+    for rule in rules:
+        yield rule.condition
+        yield from (program.text for _, program in rule.set)
 
 
 def _allowed_names(rules: Iterable[Rule]) -> tuple[str, ...]:
