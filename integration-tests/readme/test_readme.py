@@ -78,6 +78,15 @@ def python(code: str, place: Path) -> str:
     return done.stdout
 
 
+def shell(commands: str, place: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-e", "-c", commands], cwd=place, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
 @pytest.mark.timeout(600)
 def test_try_it(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
@@ -144,14 +153,16 @@ def test_the_function_snippet(place: Path) -> None:
 
 
 def test_the_commands(place: Path) -> None:
-    commands = block("A policy", "sh")
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-e", "-c", commands], cwd=place, env=env, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = shell(block("A policy", "sh"), place)
     assert "deny" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_the_cases_pass(place: Path) -> None:
+    (place / "cases").mkdir()
+    (place / "cases" / "policy.yaml").write_text(block("Test the policy", "yaml"))
+    done = shell(block("Test the policy", "sh"), place)
+    assert done.stdout.endswith("\n4 passed, 0 failed\n")
 
 
 def test_the_doc_names_only_what_exists() -> None:

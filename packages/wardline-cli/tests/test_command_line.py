@@ -107,6 +107,7 @@ def test_CLI_1_doctor_in_an_empty_directory_invents_nothing(cli, here):
         (("ledger", "verfy"), 'Did you mean "verify"'),
         (("lint",), "name at least one policy"),
         (("lint", "--stricct", "x"), "--strict"),
+        (("test",), "name a policy"),
         (("doctor", "--home"), "requires an argument"),
         (("ledger", "tail", "-n", "0"), "at least one"),
         (("ledger", "tail", "-n", "many"), "many"),

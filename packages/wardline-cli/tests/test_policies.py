@@ -177,7 +177,7 @@ rules:
     assert "it is for the tools send" in ran.out[rest:]
 
 
-def test_explain_reads_principal_session_and_run(cli, here):
+def test_explain_reads_the_facts(cli, here):
     (here / "p.yaml").write_text(
         """apiVersion: wardline/v1
 name: doc
@@ -193,9 +193,36 @@ rules:
     )
     base = ("explain", "p.yaml", "--action", '{"name": "x"}')
     assert cli(*base).code == 0
-    assert cli(*base, "--principal", '{"id": "intern-1"}').code == 3
-    assert cli(*base, "--run", '{"tool_calls": 11}').code == 3
-    assert cli(*base, "--session", '{"denials": 4}').code == 3
+    for facts in (
+        "{principal: {id: intern-1}}",
+        "{run: {tool_calls: 11}}",
+        '{"session": {"denials": 4}}',
+    ):
+        assert cli(*base, "--facts", facts).code == 3, facts
+
+
+def test_explain_knows_of_limits_and_switches_what_the_facts_say(cli, here):
+    (here / "p.yaml").write_text(
+        """apiVersion: wardline/v1
+name: doc
+default_action: allow
+limits:
+  - { name: calls, count: tool_calls, at_most: 20, per: run }
+"""
+    )
+    base = ("explain", "p.yaml", "--action", "name: x", "--facts")
+    for facts, code, says in (
+        ("used: {calls: 19}", 0, "builtin:default"),
+        ("used: {calls: 20}", 3, "builtin:limits"),
+        ("exceeded: [calls]", 3, "builtin:limits"),
+        ("switches: [{scope: tool, value: x, by: 'os:me'}]", 3, "tool x is frozen by os:me"),
+        ("registered: false", 3, "builtin:registered"),
+    ):
+        ran = cli(*base, facts)
+        assert (ran.code, says in ran.out) == (code, True), (facts, ran.out)
+    ran = cli(*base, "used: {call: 1}")
+    assert ran.code == 1
+    assert "did you mean `calls`?" in ran.err
 
 
 def test_explain_judges_the_stage_after(cli, here):
@@ -228,25 +255,30 @@ def test_explain_reads_a_file_and_standard_input(cli, here, policy, monkeypatch)
     ("option", "value", "says"),
     [
         ("--action", '{"name": "x", "arg": {}}', "did you mean `args`?"),
-        ("--action", '{"name": "x", "result": 1}', "unknown key `result`"),
+        ("--action", '{"name": "x", "result": 1}', "add `stage: after`"),
         ("--action", '{"name": "x", "kind": "toolcall"}', "did you mean `tool_call`?"),
         ("--action", '{"name": "x", "stage": "during"}', "before"),
         ("--action", '{"name": "x", "kind": "output", "stage": "after"}', "no stage"),
-        ("--action", '{"name": "x", "args": []}', "`args` is an object"),
-        ("--action", '{"name": 1}', "`name` is a text"),
-        ("--action", '{"args": {}}', "which action"),
+        ("--action", '{"name": "x", "args": []}', "`args` is a map"),
+        ("--action", '{"name": 1}', "`name` is a string"),
+        ("--action", '{"args": {}}', "add `name:`"),
         ("--action", '{"name": "x", "name": "y"}', "twice"),
-        ("--action", '{"name": "x", "args": {"a": NaN}}', "NaN"),
-        ("--action", '{"name": "x", "args": {"a": "\\ud800"}}', "lone surrogate"),
+        ("--action", '{"name": "x", "args": {"a": "\\ud800"}}', "--action:1:"),
         ("--action", '{"name: "x"}', "single quotes"),
-        ("--action", "[]", "not a JSON object"),
+        ("--action", "[]", "the action is a map"),
+        ("--action", "", "--action: the document is empty"),
         ("--action", "@nothing.json", "nothing.json cannot be read"),
         ("--action", "[" * 100_000, "nested"),
-        ("--principal", '{"rolles": []}', "did you mean `roles`?"),
-        ("--principal", '{"roles": [1]}', "list of texts"),
-        ("--session", '{"tool_call": 1}', "did you mean `tool_calls`?"),
-        ("--run", '{"tool_calls": -1}', "less than 0"),
-        ("--run", '{"tool_calls": true}', "whole number"),
+        ("--action", "{name: x, args: {at: {$datetime: today}}}", "cannot be read as `$datetime`"),
+        ("--action", "{name: x, args: {at: {$date: today}}}", "did you mean `$datetime`?"),
+        ("--facts", '{"principal": {"rolles": []}}', "did you mean `roles`?"),
+        ("--facts", '{"principal": {"roles": [1]}}', "list of strings"),
+        ("--facts", '{"session": {"tool_call": 1}}', "did you mean `tool_calls`?"),
+        ("--facts", '{"run": {"tool_calls": -1}}', "from 0"),
+        ("--facts", '{"run": {"tool_calls": true}}', "is a boolean"),
+        ("--facts", "now: noon", "write 2026-01-01T00:00:00Z"),
+        ("--facts", "now: 2026-01-01T00:00:00", "end it with Z"),
+        ("--facts", "switches: [{scope: tool}]", "names the wrong thing"),
     ],
 )
 def test_explain_refuses_what_it_does_not_know(cli, policy, option, value, says):

@@ -29,6 +29,7 @@ __all__ = [
     "Status",
     "StatusName",
     "Strict",
+    "TestPaths",
     "Text",
     "group",
 ]
@@ -64,6 +65,9 @@ Home: TypeAlias = Annotated[
 ]
 Paths: TypeAlias = Annotated[
     Path, Parameter(name="PATH", help="Policy files, or directories of them; judged as one set.")
+]
+TestPaths: TypeAlias = Annotated[
+    Path, Parameter(name="PATH", help="Policies, folders of them, or files of cases.")
 ]
 File: TypeAlias = Annotated[
     Path,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from cyclopts import Parameter
 
 from wardline_cli import exits, output
-from wardline_cli.inputs import read_action
+from wardline_cli.inputs import read_options
 from wardline_cli.options import Json, Paths, group
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _HEADINGS: Final = {
     "failed": "Rules that failed",
     "not matched": "Rules that did not match",
 }
-_SCOPE: Final = "switches, limits and earlier actions are not part of this"
+_SCOPE: Final = "of switches, limits and earlier actions it knows what --facts says"
 
 
 @app.default
@@ -38,39 +38,38 @@ def explain(
     /,
     *,
     action: Annotated[
-        str, Parameter(help="The action as a JSON object, @FILE, or @- for standard input.")
+        str, Parameter(help="The action in YAML or JSON, @FILE, or @- for standard input.")
     ],
-    principal: Annotated[str, Parameter(help="Who acts, as a JSON object.")] = "{}",
-    session: Annotated[str, Parameter(help="Counters of the session, as a JSON object.")] = "{}",
-    run: Annotated[str, Parameter(help="Counters of the run, as a JSON object.")] = "{}",
+    facts: Annotated[
+        str, Parameter(help="What is known beside it, in the same way.", show_default=False)
+    ] = "{}",
     as_json: Json = False,
 ) -> int:
     r"""Say what would happen to an action, which rule decides, and why others do not.
 
     Keys of the action: name, args, kind (tool_call), stage (before), framework,
     call_id; on the stage after also result, error, duration_ms. Keys of the
-    principal: id, name, chain, roles, tenant, environment, assurance. Keys of
-    session and run: id, depth, tool_calls, model_calls, tokens, files_changed,
-    seconds, denials.
+    facts: principal, session, run, now, exceeded, used, switches, registered,
+    modes. Cases of `wardline test` have the same.
 
     For example:
-        wardline explain policy.yaml --action '{"name": "read_file"}'
+        wardline explain policy.yaml --action '{name: read_file}'
         wardline explain policy.yaml --action @action.json \
-            --principal '{"id": "intern-7"}' --session '{"tool_calls": 12}'
+            --facts '{principal: {id: intern-7}, run: {tool_calls: 12}}'
 
     Exits with 0 for allow, 3 for deny, 4 for require_approval.
     """
     from wardline import explain as explained
     from wardline import load_policies
 
-    act, facts = read_action(action, principal, session, run)
+    given = read_options(action, facts)
     policies = load_policies(policy)
-    explanation = explained(policies, act, facts)
+    explanation = explained(policies, given.action, given.facts(policies))
     decision = explanation.decision
     if as_json:
         output.print_json({**explanation.as_dict(), "source": str(policy), "scope": _SCOPE})
     else:
-        _show(act, explanation)
+        _show(given.action, explanation)
         output.say()
         output.say(f"judged by {output.printable(policy)} (digest {decision.policy[:12]}…) alone:")
         output.say(_SCOPE)

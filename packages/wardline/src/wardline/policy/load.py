@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wardline.policy.model import Document
     from wardline.policy.reader import Node
 
-__all__ = ["load_policies", "parse_policies"]
+__all__ = ["display", "load_policies", "parse_policies"]
 
 _SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 _MOST_PARENTS: Final = 32
@@ -197,7 +197,7 @@ class _Loader:
                 message, hint = problem
                 self._problems.append(source.problem(message, node.line, node.column, hint))
                 continue
-            parent = self._file(path, _shown(path), root)
+            parent = self._file(path, display(path), root)
             if parent is not None:
                 parents.append(parent)
         return parents
@@ -253,7 +253,7 @@ def _lineage(parents: list[_Loaded]) -> tuple[tuple[Document, ...], tuple[str, .
     return tuple(found.values()), tuple(loaded.document.name for loaded in parents)
 
 
-def _shown(path: Path) -> str:
+def display(path: Path) -> str:
     """Return a path for messages, relative to the current directory where it lies below it."""
     here = _here()
     if here is None or not path.is_relative_to(here):

@@ -96,7 +96,9 @@ def read(source: Source) -> Node:
     if builder.root is None:
         raise PolicyError(
             Problem(
-                "the document is empty", source.file, hint="begin with `apiVersion: wardline/v1`"
+                "the document is empty",
+                source.file,
+                hint="a policy begins with `apiVersion: wardline/v1`, a file of cases with `cases:`",
             )
         )
     return builder.root
@@ -146,7 +148,7 @@ class _Builder:
         elif kind is yaml.AliasEvent:
             self._fail(
                 event.start_mark,
-                f"aliases (`*{event.anchor}`) are not part of a policy",
+                f"aliases (`*{event.anchor}`) are not part of this format",
                 "write the value out where it is used",
             )
         elif kind is yaml.DocumentStartEvent:
@@ -161,7 +163,9 @@ class _Builder:
                 "put it into a file of its own",
             )
         if event.tags:
-            self._fail(event.start_mark, "`%TAG` directives are not part of a policy", "remove it")
+            self._fail(
+                event.start_mark, "`%TAG` directives are not part of this format", "remove it"
+            )
         if event.version not in (None, (1, 2)):
             self._fail(
                 event.start_mark, "policies are YAML 1.2", "remove the `%YAML` line or write 1.2"
@@ -169,7 +173,7 @@ class _Builder:
 
     def _open(self, node: Node) -> None:
         if len(self._stack) >= DEEPEST:
-            self._fail_at(node, f"this is nested more than {DEEPEST} deep", "policies are flat")
+            self._fail_at(node, f"this is nested more than {DEEPEST} deep", "make it flatter")
         self._add(node)
         self._stack.append(node)
 
@@ -237,13 +241,13 @@ class _Builder:
         if event.anchor is not None:
             self._fail(
                 event.start_mark,
-                f"anchors (`&{event.anchor}`) are not part of a policy",
+                f"anchors (`&{event.anchor}`) are not part of this format",
                 "write the value out where it is used",
             )
         if event.tag is not None:
             self._fail(
                 event.start_mark,
-                "tags (`!…`) are not part of a policy",
+                "tags (`!…`) are not part of this format",
                 "put a value in quotes to make it a string",
             )
 
@@ -265,7 +269,7 @@ def _checked(source: Source) -> str:
     if found:
         raise PolicyError(
             source.problem(
-                f"the character U+{ord(found[0]):04X} cannot stand in a policy",
+                f"the character U+{ord(found[0]):04X} cannot stand here",
                 *source.place(found.start()),
                 "in double quotes, write it as an escape such as `\\u2028`",
             )

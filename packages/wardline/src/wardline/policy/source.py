@@ -58,7 +58,7 @@ class Source:
             data = path.read_bytes() if size <= LARGEST else b""
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            raise PolicyError(Problem(f"the policy file cannot be read: {reason}", file)) from error
+            raise PolicyError(Problem(f"the file cannot be read: {reason}", file)) from error
         if size > LARGEST:
             raise PolicyError(Problem(_too_large(size), file))
         try:
