@@ -122,6 +122,23 @@ def test_lint_warnings_fail_only_when_strict(cli, here):
     assert cli("lint", "p.yaml", "--strict", "--json").json["problems"][0]["severity"] == "warning"
 
 
+def test_lint_tells_which_approvers_nobody_answers_for(cli, here):
+    (here / "p.yaml").write_text(
+        "apiVersion: wardline/v1\nname: p\nrules:\n"
+        "- {name: r, tool: t, action: require_approval, approvers: [ops, sec]}\n"
+    )
+    assert cli("lint", "p.yaml").code == 0
+    ran = cli(
+        "lint", "p.yaml", "--strict", "--approver", "ops=os:alice", "--approver", "ops=os:bob"
+    )
+    assert ran.code == 1
+    assert "nobody can answer for the approver `sec`" in ran.out
+    assert "`ops`" not in ran.out
+    wrong = cli("lint", "p.yaml", "--approver", "ops")
+    assert wrong.code == 2
+    assert "as in ops=os:alice" in wrong.err
+
+
 def test_lint_of_what_is_not_there(cli):
     ran = cli("lint", "nothing.yaml")
     assert ran.code == 1

@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 from wardline_cli.exits import epilogue
 
 __all__ = [
+    "Approvers",
     "File",
     "Follow",
     "Force",
@@ -82,6 +83,14 @@ Force: TypeAlias = Annotated[
 Strict: TypeAlias = Annotated[
     bool,
     Parameter(name="--strict", negative="", show_default=False, help="Let warnings fail too."),
+]
+Approvers: TypeAlias = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--approver",
+        negative="",
+        help="Who a guard will take for an approver, as in security-team=os:alice; may be repeated.",
+    ),
 ]
 Text: TypeAlias = str
 LedgerDirectory: TypeAlias = Annotated[

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wardline_cli import exits, output
 from wardline_cli.failures import UsageError, problem_as_dict, show_problem
-from wardline_cli.options import Json, Paths, Strict, group
+from wardline_cli.options import Approvers, Json, Paths, Strict, group
 
 if TYPE_CHECKING:
     from wardline import PolicySet, Problem
@@ -17,7 +17,9 @@ app = group("lint")
 
 
 @app.default
-def check(*paths: Paths, strict: Strict = False, as_json: Json = False) -> int:
+def check(
+    *paths: Paths, strict: Strict = False, approver: Approvers = None, as_json: Json = False
+) -> int:
     """Load policies as an agent would, and print every problem with its place.
 
     Warnings are about what loads and is probably not meant. All paths together
@@ -26,6 +28,7 @@ def check(*paths: Paths, strict: Strict = False, as_json: Json = False) -> int:
     For example:
         wardline lint policy.yaml
         wardline lint policies/ --strict --json
+        wardline lint policy.yaml --approver security-team=os:alice
 
     Exits with 0 if there are no problems but warnings, with 1 if there are
     (with --strict: or warnings).
@@ -39,7 +42,7 @@ def check(*paths: Paths, strict: Strict = False, as_json: Json = False) -> int:
     problems: tuple[Problem, ...] = ()
     try:
         policies = load_policies(*paths)
-        warnings = lint(policies)
+        warnings = lint(policies, approvers=_approvers(approver))
     except PolicyError as error:
         problems = error.problems
     failed = bool(problems or (strict and warnings))
@@ -71,3 +74,16 @@ def check(*paths: Paths, strict: Strict = False, as_json: Json = False) -> int:
             f"{output.count(len(problems), 'error')}, {output.count(len(warnings), 'warning')}"
         )
     return exits.FAILED if failed else exits.OK
+
+
+def _approvers(written: list[str] | None) -> dict[str, list[str]] | None:
+    """Return who answers for each name, None where nothing was said of it."""
+    if written is None:
+        return None
+    groups: dict[str, list[str]] = {}
+    for text in written:
+        name, equals, who = text.partition("=")
+        if not (name.strip() and equals and who.strip()):
+            raise UsageError(f"`--approver {text}`: write a name and who it is, as in ops=os:alice")
+        groups.setdefault(name.strip(), []).append(who.strip())
+    return groups

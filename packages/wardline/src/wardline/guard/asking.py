@@ -14,17 +14,16 @@ from wardline.errors import AnswerRefused, StoreError
 from wardline.guard.approvers import Reply
 from wardline.guard.boundary import caught
 from wardline.guard.session import new_id
+from wardline.policy.people import answerable
 from wardline.store.approvals import Answer, Approval, Requirement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from wardline.canonical import Plain
     from wardline.decision import Ask, Decision
     from wardline.guard.machinery import Machinery
     from wardline.guard.request import Request
 
-__all__ = ["Asking", "Wait", "answerable", "covers", "refusal_reason"]
+__all__ = ["Asking", "Wait", "covers", "refusal_reason"]
 
 _log = logging.getLogger("wardline")
 
@@ -32,16 +31,6 @@ _IN_PROCESS: Final = 5 * MINUTE
 _DURABLE: Final = 15 * MINUTE
 _LOOK: Final = 0.1
 """Seconds between two looks at whether somebody answered elsewhere."""
-
-
-def answerable(names: tuple[str, ...], groups: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the principal ids behind the names a policy uses.
-
-    A name with a colon is an id (`os:alice`, a DID, a SPIFFE id); any other is a group, and one that
-    the configuration does not map stands for nobody.
-    """
-    ids = (id for name in names for id in groups.get(name, (name,) if ":" in name else ()))
-    return tuple(dict.fromkeys(ids))
 
 
 def covers(approval: Approval, asks: tuple[Ask, ...]) -> bool:

@@ -27,12 +27,13 @@ from wardline.errors import (
     WardlineError,
 )
 from wardline.guard import messages
-from wardline.guard.asking import Asking, Wait, answerable
+from wardline.guard.asking import Asking, Wait
 from wardline.guard.judge import Judge
 from wardline.guard.machinery import Machinery
 from wardline.guard.outcomes import Outcomes
 from wardline.guard.permit import Permit
 from wardline.guard.session import Session, SessionLostError
+from wardline.policy.people import answerable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence

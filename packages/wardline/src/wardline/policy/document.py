@@ -119,6 +119,7 @@ class Draft:
             applies_to=self._applies_to(),
             approvers=fields.texts("approvers"),
             consulted=read_engine(fields, self._read),
+            places=fields.keys,
             source=self.source,
         )
 
@@ -167,6 +168,7 @@ class Draft:
             rules=rules,
             approvers=approvers,
             parents=tuple(parents),
+            places=fields.keys,
             source=self.source,
         )
 

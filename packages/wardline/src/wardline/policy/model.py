@@ -265,7 +265,8 @@ class Document:
 
     `default_action` is None for a document that abstains. `applies_to` is None for everybody.
     `tools` has the entries of the parents too. `parents` are the names of the documents it extends.
-    `notes` say what the author should know and no error is.
+    `notes` say what the author should know and no error is, `places` where the keys of the document
+    stand, as line and column.
     """
 
     name: str
@@ -282,6 +283,7 @@ class Document:
     approvers: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
     notes: tuple[Problem, ...] = ()
+    places: Mapping[str, tuple[int, int]] = field(default_factory=dict, repr=False)
     consulted: Consulted | None = None
     """The other engine that gives this document's effect, None for a document with rules."""
     source: Source = field(repr=False)
