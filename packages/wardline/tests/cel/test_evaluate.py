@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wardline.cel import Scope, compile, parse  # noqa: A004
-from wardline.errors import EvaluationError
+from wardline.errors import EvaluationError, PolicyError
 
 ERR = "ERR"
 
@@ -49,7 +49,11 @@ ARGS: dict[str, Any] = {
 
 
 def run(make_env: Any, text: str, *, after: bool = False) -> Any:
-    program = compile(parse(text), Scope(dict.fromkeys(ARGS, "dyn"), after=after), condition=False)
+    scope = Scope({**dict.fromkeys(ARGS, "dyn"), "gone": "dyn"}, after=after)
+    try:
+        program = compile(parse(text), scope, condition=False)
+    except PolicyError:
+        return "x"
     try:
         return program.value(make_env(**ARGS))
     except EvaluationError:
@@ -79,9 +83,9 @@ def run(make_env: Any, text: str, *, after: bool = False) -> Any:
         ("has(args.m.a)", True), ("has(args.m.b)", True), ("has(args.m.c)", False), ("has(args.i.x)", ERR),
         ("args.m.c", ERR), ("args.m['a']", 1), ("args.m['c']", ERR), ("args.m[1]", ERR), ("'a' in args.m", True),
         ("size('é😀')", 2), ("args.s.size()", 3), ("size(args.i)", ERR), ("'\\U0001F600' > '\\uffff'", True),
-        ("string(1.0)", "1"), ("int('1_000')", ERR), ("int('٣')", ERR), ("int(' 5')", ERR), ("int('-5')", -5),
-        ("bool('yes')", ERR), ("bool('True')", True), ("double('1e3')", 1000.0), ("int(args.nan)", ERR),
-        ("int(1e19)", ERR), ("int(-1.9)", -1), ("string(args.b)", "ab"), ("bytes('ü')", b"\xc3\xbc"),
+        ("string(1.0)", "1"), ("int(dyn('1_000'))", ERR), ("int(dyn('٣'))", ERR), ("int(dyn(' 5'))", ERR), ("int('-5')", -5),
+        ("bool(dyn('yes'))", ERR), ("bool('True')", True), ("double('1e3')", 1000.0), ("int(args.nan)", ERR),
+        ("int(dyn(1e19))", ERR), ("int(-1.9)", -1), ("string(args.b)", "ab"), ("bytes('ü')", b"\xc3\xbc"),
         # Other types
         ("args.n == null", True), ("args.s == null", False), ("args.s != 1", True), ("args.i == '7'", False),
         ("args.i == 7.0", True), ("args.i in [7.0]", True), ("args.b == b'ab'", True), ("args.l == [0.0, 1]", True),
@@ -109,6 +113,51 @@ def run(make_env: Any, text: str, *, after: bool = False) -> Any:
         ("args.s.substring(2, 1)", ERR), ("'aaa'.replace('a', 'b', 2)", "bba"), ("'a,b'.split(',')", ["a", "b"]),
         ("['a', 'b'].join('-')", "a-b"), ("[1].join()", ERR), ("[1, 2, 3].filter(x, x > 1).map(x, x * 2)", [4, 6]),
         ("[1, 2].map(x, x > 1, x)", [2]), ("[1, 2].exists_one(x, x > 1)", True),
+        # Unsigned integers
+        ("1u + 2u", 3), ("2u - 3u", ERR), ("18446744073709551615u + 1u", ERR), ("18446744073709551615u * 2u", ERR), ("7u / 2u", 3), ("7u % 2u", 1), ("7u / 0u", ERR), ("7u % 0u", ERR),
+        ("dyn(1u) + 1", ERR), ("-dyn(1u)", ERR), ("args.i == 7u", True), ("args.i < 8u && 6u < args.i", True), ("args.neg < 0u", True), ("args.f > 1u", True), ("args.l[1u]", 1),
+        ("18446744073709551615u > args.big", True), ("uint(args.neg)", ERR), ("uint(args.f)", 1), ("uint(args.nan)", ERR), ("int(dyn(18446744073709551615u))", ERR), ("args.huge == 1u", ERR),
+        ("1u in args.l", True), ("args.m == {'a': 1u, 'b': null}", True), ("type(1u) == uint && type(1) == int && type(args.i) != uint", True),
+        # Times
+        ("args.when < timestamp('2026-01-01T00:00:00.000000001Z')", True), ("now - args.when == duration('24h')", True), ("args.when + duration('24h') == now", True),
+        ("duration('24h') + args.when == now", True), ("now - duration('1ns') > args.when", True), ("timestamp('9999-12-31T23:59:59Z') + duration('1s')", ERR),
+        ("timestamp('9999-12-31T23:59:59Z') - timestamp('0001-01-01T00:00:00Z') > duration('0')", ERR), ("args.when", datetime(2026, 1, 1, tzinfo=UTC)),
+        ("timestamp('2026-01-01T02:00:00+02:00')", datetime(2026, 1, 1, tzinfo=UTC)), ("timestamp('2026-01-01T00:00:00.000001Z')", datetime(2026, 1, 1, 0, 0, 0, 1, UTC)),
+        ("timestamp('2026-01-01T00:00:00.000000001Z')", ERR), ("now - args.when", ERR), ("args.naive - now == duration('0')", ERR), ("timestamp(args.naive) < now", ERR), ("args.odd.getHours()", ERR),
+        ("timestamp(args.s)", ERR), ("duration(args.s) > duration('0')", ERR), ("timestamp(args.big)", ERR), ("int(args.when)", 1767225600), ("string(args.when)", "2026-01-01T00:00:00Z"),
+        ("args.when.getHours('+02:00')", 2), ("args.when.getHours('America/New_York')", 19), ("args.when.getDayOfWeek()", 4), ("args.when.getHours(args.s)", ERR), ("args.when.getDayOfYear('-00:01')", 364),
+        ("timestamp('2026-07-01T12:00:00Z').getHours('Europe/Berlin')", 14), ("timestamp('2026-01-01T12:00:00Z').getHours('Europe/Berlin')", 13), ("args.i.getHours()", ERR), ("duration('90m').getHours()", 1),
+        ("duration('-1.5s').getMilliseconds()", -500), ("duration('-90s').getMinutes()", -1), ("string(duration('-1h0.5s'))", "-3600.5s"), ("timestamp('0001-01-01T00:00:00Z').getFullYear('-01:00')", ERR),
+        ("timestamp('9999-12-31T23:00:00Z').getHours('Asia/Tokyo')", ERR), ("type(now) == google.protobuf.Timestamp && type(args.when) == type(now)", True), ("args.when in [now, args.when]", True),
+        # Optionals
+        ("args.?m.a.orValue(5)", 1), ("args.?m.c.orValue(5)", 5), ("args.?gone.a.b[3].orValue(5)", 5), ("args.m[?'b'].hasValue()", True), ("args.m[?'c'].hasValue()", False), ("args.?i.a.orValue(5)", ERR),
+        ("args.l[?1].value()", 1), ("args.l[?5].value()", ERR), ("args.l[?-1].orValue(3)", 3), ("args.l[?'a'].orValue(3)", ERR), ("optional.none().value()", ERR), ("args.?gone.or(optional.of(1)).value()", 1),
+        ("args.?i.orValue(1 / 0)", 7), ("args.?gone.orValue(args.i / 0)", ERR), ("args.?i.or(optional.of(args.i / 0)).value()", 7), ("args.?gone.or(dyn(1)).hasValue()", ERR), ("dyn(1).or(optional.of(1)).hasValue()", ERR), ("dyn(1).orValue(1)", ERR), ("dyn(1).value()", ERR),
+        ("[1, ?args.?i, ?args.?gone]", [1, 7]), ("{'a': 1, ?'b': args.?gone, ?'c': args.?i}", {"a": 1, "c": 7}), ("[?dyn(1)]", ERR), ("{?'a': dyn(1)}", ERR), ("{?'a': args.?i, 'a': 1}", ERR),
+        ("args.?i.optMap(v, v + 1).value()", 8), ("args.?gone.optMap(v, v / 0).hasValue()", False), ("args.?m.optFlatMap(m, m.?a).value()", 1), ("args.?i.optFlatMap(v, dyn(v)).hasValue()", ERR), ("dyn(1).optMap(v, v) == optional.none()", ERR),
+        ("optional.ofNonZeroValue(args.e) == optional.none() && optional.ofNonZeroValue(dyn(0u)) == optional.ofNonZeroValue(duration('0s'))", True), ("optional.of(args.i) == optional.of(7.0)", True), ("optional.of(1) == dyn(1)", False),
+        ("principal.?tenant.orValue('none')", "none"), ("principal.?id.orValue('none')", "bob"), ("has(args.?m.a) && !has(args.?m.z) && !has(args.?gone.z)", True), ("action.?type.value()", "drop"),
+        ("[args.?o == optional.of(1)] == []", ERR), ("args.?o.hasValue()", True), ("args.o.?x.hasValue()", ERR), ("args.o[?1].hasValue()", ERR), ("args.?i", "x"),
+        # Maps with other keys
+        ("{1: 'a'}[1u] + {1u: 'b'}[1.0]", "ab"), ("{true: 1}[dyn(1)]", ERR), ("{1: 1}[dyn(true)]", ERR), ("true in {true: 1} && !(dyn(1) in {true: 1}) && 1.0 in {1: 2} && !(1.5 in {1: 2})", True),
+        ("{1: 1, 2: 2}.map(k, k)", [1, 2]), ("{1: 1, dyn(1u): 2}.size()", ERR), ("{dyn(1.0): 1}.size()", ERR), ("{args.o: 1}.size()", ERR), ("{args.huge: 1}.size()", ERR), ("{1: 1}", ERR), ("dyn({1: 1}).a", ERR),
+        ("{1: 1, 'a': 2} == {'a': 2.0, 1u: 1u}", True), ("{1: 1} == {2: 1}", False), ("args.m[dyn(1.5)]", ERR), ("dyn(null) in args.m", ERR), ("dyn(b'a') in args.m", ERR),
+        # Macros with two variables, bind, names with a dot
+        ("args.l.exists(i, v, i == v && v == 1)", True), ("args.m.all(k, v, k == 'a' || v == null)", True), ("args.l.transformList(i, v, i + v)", [0, 2]), ("args.l.transformMap(i, v, v == 1, i)", ERR),
+        ("args.m.transformMap(k, v, k + '!')", {"a": "a!", "b": "b!"}), ("args.m.transformMapEntry(k, v, v == 1, {k + k: v})", {"aa": 1}), ("args.m.transformMapEntry(k, v, {'a': v})", ERR), ("args.m.transformMapEntry(k, v, dyn(1))", ERR),
+        ("args.l.existsOne(i, v, v == 0)", True), ("args.i.exists(i, v, true)", ERR), ("args.l.exists(i, v, 1 / v == 1)", True), ("args.l.all(i, v, dyn(1))", ERR), ("args.l.transformList(i, v, dyn(1), v)", ERR),
+        ("cel.bind(x, args.i, x + x)", 14), ("cel.bind(x, args.i / 0, true)", ERR), ("[1, 2].map(t, .args.i + t)", [8, 9]), ("[1].exists(int, int == 1)", True), ("[2].map(int, type(int) == .int)", [True]),
+        # Mathematics, formats and the rest
+        ("math.greatest(args.l)", 1), ("math.greatest(args.i, args.f, 9u)", 9), ("math.least(args.e)", ERR), ("math.greatest(args.s)", ERR), ("math.greatest(args.huge, 1)", ERR), ("math.abs(args.neg)", 7), ("math.sign(args.f)", 1.0),
+        ("math.bitAnd(args.i, 3)", 3), ("math.bitOr(args.i, dyn(1u))", ERR), ("math.bitShiftLeft(1, 63)", -(2**63)), ("math.bitShiftRight(args.neg, 60)", 15), ("math.bitShiftLeft(1, -1 * args.i)", ERR), ("math.bitNot(args.huge)", ERR),
+        ("math.round(2.5) + math.ceil(args.f) + math.floor(-0.5) + math.trunc(args.f)", 5.0), ("math.round(0.49999999999999994)", 0.0), ("math.isNaN(args.nan) && math.isInf(1.0 / 0.0) && math.isFinite(args.f)", True), ("math.sqrt(args.i) > 2.6", True), ("math.ceil(args.i)", ERR),
+        ("'%s|%d|%.2f|%x|%%'.format([args.m, args.i, args.f, args.s])", "{a: 1, b: null}|7|1.50|616263|%"), ("args.s.format([])", "abc"), ("'%d'.format([args.s])", ERR), ("'%s'.format([args.o])", ERR), ("'%s'.format([args.sur])", "a\ud800"), ("'%x'.format([args.sur])", ERR),
+        ("'%s'.format(args.l)", "0"), ("'%s %s %s'.format(args.l)", ERR), ("'%s'.format([args.when])", "2026-01-01T00:00:00Z"), ("'%.1001f'.format(args.l.map(x, x))", "x"), ("'%s'.format([1e21])", "1000000000000000000000"), ("'%d'.format([args.huge])", ERR),
+        ("string(1e6) + string(-2.5e-7) + string(123456.5)", "1e+06-2.5e-07123456.5"), ("'aé😀'.reverse()", "😀éa"), ("strings.quote('a\"\\n')", '"a\\"\\n"'), ("base64.encode(args.b)", "YWI="), ("base64.decode('YWI') == args.b", True), ("base64.decode(args.s + '=')", b"i\xb7"), ("base64.decode(args.s + '==')", ERR),
+        ("ip(args.s).family()", ERR), ("isIP(args.s)", False), ("isIP('::1') && isCIDR('::1/64') && !isCIDR('::1/129') && !isCIDR('1.1.1.1/08')", True), ("cidr('10.1.2.3/8').masked() == cidr('10.0.0.0/8') && string(cidr('10.0.0.0/8').ip()) == '10.0.0.0'", True),
+        ("cidr('10.0.0.0/8').containsIP(args.s)", ERR), ("cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16') && !cidr('10.1.0.0/16').containsCIDR('10.0.0.0/8')", True), ("ip('127.0.0.1').isLoopback() && !ip('10.0.0.1').isLoopback() && ip('10.0.0.1').isGlobalUnicast()", True),
+        ("dyn(args.s).family()", ERR), ("dyn(args.s).masked() == cidr('1.1.1.1/8')", ERR), ("dyn(ip('1.1.1.1')) == '1.1.1.1'", False), ("string(ip('2001:DB8::1'))", "2001:db8::1"), ("ip('010.0.0.1')", "x"),
+        ("type(args.o) == type(1)", ERR), ("string(type(args.e)) + string(type(args.n)) + string(type(type(1)))", "listnull_typetype"), ("type(optional.none()) == optional_type && type(args.l) == list && type({1: 1}) == map", True),
         # Facts
         ("principal.id", "bob"), ("principal.tenant", ERR), ("has(principal.tenant)", False), ("session.tool_calls > 2", True),
         ("run.tool_calls", ERR), ("'read' in tool.effects", True), ("action.kind + action.stage + action.type + action.name", "tool_callbeforedropsql"),

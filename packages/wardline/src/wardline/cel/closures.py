@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wardline.cel import nets, values
+from wardline.cel.kinds import ABSENT, Optional
 from wardline.cel.shortcuts import ACTION_TEXT
 from wardline.cel.values import BudgetError, charge, kind_of
 from wardline.errors import EvaluationError
@@ -20,27 +21,31 @@ if TYPE_CHECKING:
     from wardline.cel.shortcuts import Activation, Frame, Run
 
 __all__ = [
+    "ABSORBED",
     "action_field",
     "apply",
     "binary",
     "choice",
     "constant",
-    "exists_one",
-    "filter_items",
+    "failing",
     "has_argument",
     "has_field",
     "has_root_field",
     "index",
     "list_of",
+    "list_with_optionals",
     "logic",
-    "map_items",
     "map_of",
     "matches",
     "negation",
     "negative",
     "not_bool",
     "now",
-    "quantifier",
+    "optional_index",
+    "optional_root_field",
+    "optional_select",
+    "otherwise",
+    "present",
     "root_field",
     "select",
     "under",
@@ -48,7 +53,7 @@ __all__ = [
     "whole_args",
 ]
 
-_ABSORBED = 12  # steps for an error that an operator absorbs
+ABSORBED = 12  # steps for an error that an operator absorbs
 _OPERATORS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "+": values.add,
     "-": values.subtract,
@@ -68,6 +73,15 @@ def not_bool(what: str, value: object) -> EvaluationError:
 
 
 # Leaves
+
+
+def failing(message: str) -> Run:
+    """What nobody knows, in an expression that was not checked."""
+
+    def failing(env: Activation, frame: Frame) -> Any:
+        raise EvaluationError(message)
+
+    return failing
 
 
 def constant(value: Any) -> Run:
@@ -113,6 +127,16 @@ def root_field(root: str, field: str) -> Run:
         raise EvaluationError(f"`{path}` is not known for this action")
 
     return root_field
+
+
+def optional_root_field(root: str, field: str) -> Run:
+    """`root.?field` of a root that is a map."""
+
+    def optional_root_field(env: Activation, frame: Frame) -> Optional:
+        over = getattr(env, root)
+        return Optional(over[field]) if field in over else ABSENT
+
+    return optional_root_field
 
 
 def has_root_field(root: str, field: str) -> Run:
@@ -164,13 +188,56 @@ def has_field(inner: Run, field: str) -> Run:
 
     def has_field(env: Activation, frame: Frame) -> bool:
         over = inner(env, frame)
-        if type(over) is dict:
-            return field in over
         if type(over) is nets.PathView or type(over) is nets.UrlView:
             return True
-        raise EvaluationError(f"`has` cannot look for `{field}` in {kind_of(over)}")
+        return values.has(over, field)
 
     return has_field
+
+
+def optional_select(inner: Run, field: str) -> Run:
+    """`inner.?field`."""
+
+    def optional_select(env: Activation, frame: Frame) -> Optional:
+        return values.optional_select(inner(env, frame), field)
+
+    return optional_select
+
+
+def optional_index(over: Run, by: Run) -> Run:
+    """`over[?by]`."""
+
+    def optional_index(env: Activation, frame: Frame) -> Optional:
+        return values.optional_index(over(env, frame), by(env, frame), env)
+
+    return optional_index
+
+
+def present(inner: Run) -> Run:
+    """A value that is always there, as an optional."""
+
+    def present(env: Activation, frame: Frame) -> Optional:
+        return Optional(inner(env, frame))
+
+    return present
+
+
+def otherwise(name: str, target: Run, other: Run) -> Run:
+    """`target.or(other)` and `target.orValue(other)`: the other is evaluated only if it is needed."""
+    whole = name == "or"
+
+    def otherwise(env: Activation, frame: Frame) -> Any:
+        value = target(env, frame)
+        if type(value) is not Optional:
+            raise values.no_overload(name, value)
+        if value.present:
+            return value if whole else value.value
+        result = other(env, frame)
+        if whole and type(result) is not Optional:
+            raise values.no_overload(name, value, result)
+        return result
+
+    return otherwise
 
 
 def index(over: Run, by: Run) -> Run:
@@ -191,19 +258,40 @@ def list_of(items: list[Run]) -> Run:
     return list_of
 
 
-def map_of(entries: list[tuple[Run, Run]]) -> Run:
-    """`{'a': b}`."""
+def list_with_optionals(items: list[tuple[Run, bool]]) -> Run:
+    """`[a, ?b]`: each item, and whether it is an optional that is left out if it is missing."""
 
-    def map_of(env: Activation, frame: Frame) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        for key, value in entries:
-            name = key(env, frame)
-            if type(name) is not str:
-                raise EvaluationError(f"a map's key must be a string, not {kind_of(name)}")
-            if name in result:
-                raise EvaluationError("a key stands twice in a map")
-            result[name] = value(env, frame)
-        return result
+    def list_with_optionals(env: Activation, frame: Frame) -> list[Any]:
+        results: list[Any] = []
+        for item, optional in items:
+            value = item(env, frame)
+            if not optional:
+                results.append(value)
+            elif _entry(value).present:
+                results.append(value.value)
+        return results
+
+    return list_with_optionals
+
+
+def _entry(value: Any) -> Optional:
+    if type(value) is Optional:
+        return value
+    raise EvaluationError(f"`?` here wants an optional value, not {kind_of(value)}")
+
+
+def map_of(entries: list[tuple[Run, Run, bool]]) -> Run:
+    """`{k: a, ?k: b}`: each key, its value, and whether that is an optional."""
+
+    def map_of(env: Activation, frame: Frame) -> Any:
+        pairs: list[tuple[Any, Any]] = []
+        for key, item, optional in entries:
+            name, value = key(env, frame), item(env, frame)
+            if not optional:
+                pairs.append((name, value))
+            elif _entry(value).present:
+                pairs.append((name, value.value))
+        return values.keyed(pairs)
 
     return map_of
 
@@ -370,7 +458,7 @@ def _settle(
     """A term failed: one of the rest may still decide."""
     if isinstance(error, BudgetError):
         raise error
-    charge(env, _ABSORBED)
+    charge(env, ABSORBED)
     for term in rest:
         try:
             if term(env, frame) is decides:
@@ -378,100 +466,5 @@ def _settle(
         except BudgetError:
             raise
         except EvaluationError:
-            charge(env, _ABSORBED)
+            charge(env, ABSORBED)
     raise error
-
-
-# Macros
-
-
-def _range(value: Any) -> Any:
-    kind = type(value)
-    if kind is list or kind is tuple or kind is dict:
-        return value
-    raise EvaluationError(f"a macro wants a list or a map, not {kind_of(value)}")
-
-
-def quantifier(macro: str, items: Run, slot: int, step: Run, steps: int) -> Run:
-    """`exists` and `all`: a deciding element outweighs errors in others."""
-    decides = macro == "exists"
-
-    def quantifier(env: Activation, frame: Frame) -> Any:
-        failed: EvaluationError | None = None
-        for item in _range(items(env, frame)):
-            charge(env, steps)
-            frame[slot] = item
-            try:
-                value = step(env, frame)
-            except BudgetError:
-                raise
-            except EvaluationError as error:
-                charge(env, _ABSORBED)
-                failed = failed or error
-                continue
-            if value is decides:
-                return decides
-            if type(value) is not bool:
-                charge(env, _ABSORBED)
-                failed = failed or not_bool(f"`{macro}`", value)
-        if failed is not None:
-            raise failed
-        return not decides
-
-    return quantifier
-
-
-def exists_one(items: Run, slot: int, step: Run, steps: int) -> Run:
-    """`exists_one`."""
-
-    def exists_one(env: Activation, frame: Frame) -> bool:
-        found = 0
-        for item in _range(items(env, frame)):
-            charge(env, steps)
-            frame[slot] = item
-            value = step(env, frame)
-            if value is True:
-                found += 1
-            elif value is not False:
-                raise not_bool("`exists_one`", value)
-        return found == 1
-
-    return exists_one
-
-
-def filter_items(items: Run, slot: int, step: Run, steps: int) -> Run:
-    """`filter`."""
-
-    def filtered(env: Activation, frame: Frame) -> list[Any]:
-        kept: list[Any] = []
-        for item in _range(items(env, frame)):
-            charge(env, steps)
-            frame[slot] = item
-            value = step(env, frame)
-            if value is True:
-                kept.append(item)
-            elif value is not False:
-                raise not_bool("`filter`", value)
-        return kept
-
-    return filtered
-
-
-def map_items(items: Run, slot: int, guard: Run | None, step: Run, steps: int) -> Run:
-    """`map`, with or without a predicate."""
-
-    def mapped(env: Activation, frame: Frame) -> list[Any]:
-        results: list[Any] = []
-        for item in _range(items(env, frame)):
-            charge(env, steps)
-            frame[slot] = item
-            if guard is not None:
-                value = guard(env, frame)
-                if value is False:
-                    continue
-                if value is not True:
-                    raise not_bool("`map`", value)
-            results.append(step(env, frame))
-        return results
-
-    return mapped

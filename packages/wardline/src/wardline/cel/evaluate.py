@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wardline.cel import closures, regex
+from wardline.cel import closures, loops, regex, times
 from wardline.cel.functions import CALLS, METHODS
+from wardline.cel.kinds import TYPE_NAMES
 from wardline.cel.scope import argument_of
 from wardline.cel.shortcuts import comparison, membership, read_argument
 from wardline.cel.tree import (
     Binary,
+    Bind,
     Call,
     Choice,
     Comprehension,
@@ -29,6 +31,11 @@ from wardline.cel.tree import (
     Method,
     Name,
     Node,
+    OptionalIndex,
+    OptionalItem,
+    OptionalMap,
+    OptionalSelect,
+    PairComprehension,
     Select,
     Unary,
     walk,
@@ -73,26 +80,39 @@ class Builder:
         """The closure of the whole condition; afterwards `slots` says how long a frame must be."""
         return self._node(self.expr.root, self.outer)
 
-    def _node(self, node: Node, bound: dict[str, int]) -> Run:
+    def _node(self, node: Node, bound: dict[str, int]) -> Run:  # noqa: C901
         match node:
             case Literal(value=value):
                 return closures.constant(value)
-            case Name(name=name):
-                return self._name(name, bound)
+            case Name():
+                return self._name(node, bound)
             case Select():
                 return self._select(node, bound)
+            case OptionalSelect():
+                return self._optional_select(node, bound)
             case Has():
                 return self._has(node, bound)
             case Index():
                 return self._index(node, bound)
+            case OptionalIndex(operand=operand, index=index):
+                return closures.optional_index(self._node(operand, bound), self._node(index, bound))
             case ListOf(items=items):
+                if any(isinstance(item, OptionalItem) for item in items):
+                    return closures.list_with_optionals(
+                        [(self._node(item, bound), _is_optional(item)) for item in items]
+                    )
                 return closures.list_of([self._node(item, bound) for item in items])
             case MapOf(entries=entries):
                 return closures.map_of(
-                    [(self._node(key, bound), self._node(item, bound)) for key, item in entries]
+                    [
+                        (self._node(key, bound), self._node(item, bound), _is_optional(item))
+                        for key, item in entries
+                    ]
                 )
-            case Call(function=function, args=args):
-                return closures.apply(CALLS[function], [self._node(arg, bound) for arg in args])
+            case OptionalItem(operand=operand):
+                return self._node(operand, bound)
+            case Call():
+                return self._call(node, bound)
             case Method():
                 return self._method(node, bound)
             case Unary(op=op, operand=operand):
@@ -105,38 +125,61 @@ class Builder:
                 return closures.logic(built, decides=op == "||", op=op)
             case Choice(test=test, yes=yes, no=no):
                 return closures.choice(*(self._node(part, bound) for part in (test, yes, no)))
-            case Comprehension():
+            case Comprehension() | PairComprehension():
                 return self._comprehension(node, bound)
+            case OptionalMap(operand=operand, variable=name, step=step, flat=flat):
+                over, slot = self._node(operand, bound), self._slot()
+                run = self._node(step, {**bound, name: slot})
+                return loops.optional_map(over, slot, run, flat=flat)
+            case Bind(variable=name, value=value, step=step):
+                held, slot = self._node(value, bound), self._slot()
+                return loops.bind(held, slot, self._node(step, {**bound, name: slot}))
+
+    def _slot(self) -> int:
+        """A place in the frame for one more variable."""
+        self.slots += 1
+        return self.slots - 1
 
     # Names and fields
 
-    def _name(self, name: str, bound: dict[str, int]) -> Run:
-        if name in bound:
+    def _name(self, node: Name, bound: dict[str, int]) -> Run:
+        name = node.name
+        if name in bound and not node.rooted:
             return closures.variable(bound[name])
-        return closures.whole_args if name == "args" else closures.now
+        if name in TYPE_NAMES:
+            return closures.constant(TYPE_NAMES[name])
+        if name in ("args", "now"):
+            return closures.whole_args if name == "args" else closures.now
+        return closures.failing(f"unknown name `{name}`")
 
     def _select(self, node: Select, bound: dict[str, int]) -> Run:
         argument = argument_of(node)
         if argument is not None and _free(bound):
             return read_argument(argument)
-        operand = node.operand
-        if isinstance(operand, Name) and operand.name not in bound:
-            if operand.name == "action":
-                return closures.action_field(node.field)
-            if operand.name in _MAP_ROOTS:
-                return closures.root_field(operand.name, node.field)
-        return closures.select(self._node(operand, bound), node.field)
+        root = _root(node.operand, bound)
+        if root == "action":
+            return closures.action_field(node.field)
+        if root in _MAP_ROOTS:
+            return closures.root_field(root, node.field)
+        return closures.select(self._node(node.operand, bound), node.field)
+
+    def _optional_select(self, node: OptionalSelect, bound: dict[str, int]) -> Run:
+        root = _root(node.operand, bound)
+        if root == "action":
+            return closures.present(closures.action_field(node.field))
+        if root in _MAP_ROOTS:
+            return closures.optional_root_field(root, node.field)
+        return closures.optional_select(self._node(node.operand, bound), node.field)
 
     def _has(self, node: Has, bound: dict[str, int]) -> Run:
-        operand, field = node.operand, node.field
-        if isinstance(operand, Name) and operand.name not in bound:
-            if operand.name == "action":
-                return closures.constant(True)
-            if operand.name == "args":
-                return closures.has_argument(field)
-            if operand.name in _MAP_ROOTS:
-                return closures.has_root_field(operand.name, field)
-        return closures.has_field(self._node(operand, bound), field)
+        root = _root(node.operand, bound)
+        if root == "action":
+            return closures.constant(True)
+        if root == "args":
+            return closures.has_argument(node.field)
+        if root in _MAP_ROOTS:
+            return closures.has_root_field(root, node.field)
+        return closures.has_field(self._node(node.operand, bound), node.field)
 
     def _index(self, node: Index, bound: dict[str, int]) -> Run:
         argument = argument_of(node)
@@ -146,14 +189,31 @@ class Builder:
 
     # Functions and operators
 
+    def _call(self, node: Call, bound: dict[str, int]) -> Run:
+        signature = CALL_SIGNATURES.get(node.function)
+        if signature is None or signature.count_problem(len(node.args), 0):
+            return closures.failing(f"unknown function `{node.function}` of {len(node.args)}")
+        return closures.apply(CALLS[node.function], [self._node(arg, bound) for arg in node.args])
+
     def _method(self, node: Method, bound: dict[str, int]) -> Run:
+        name = node.function
+        signature = METHOD_SIGNATURES.get(name)
+        if signature is None or signature.count_problem(len(node.args) + 1, 1):
+            return closures.failing(f"unknown function `{name}` of {len(node.args)}")
         target = self._node(node.target, bound)
-        if node.function == "matches" and isinstance(node.args[0], Literal):
-            return closures.matches(target, regex.compile(str(node.args[0].value)))
-        if node.function == "under":
-            return closures.under(target, self._node(node.args[0], bound))
+        first = node.args[0] if node.args else None
         args = [self._node(arg, bound) for arg in node.args]
-        return closures.apply(METHODS[node.function], [target, *args])
+        if name == "matches":
+            if not isinstance(first, Literal) or not isinstance(first.value, str):
+                return closures.failing("`matches` takes a pattern written in the condition")
+            return closures.matches(target, regex.compile(first.value))
+        if name == "under":
+            return closures.under(target, args[0])
+        if name in ("or", "orValue"):
+            return closures.otherwise(name, target, args[0])
+        if name in times.PARTS and isinstance(first, Literal) and isinstance(first.value, str):
+            args = [closures.constant(times.zone(first.value))]  # found once, while loading
+        return closures.apply(METHODS[name], [target, *args])
 
     def _binary(self, node: Binary, bound: dict[str, int]) -> Run:
         op, left, right = node.op, node.left, node.right
@@ -170,21 +230,32 @@ class Builder:
                     return short
         return closures.binary(op, self._node(left, bound), self._node(right, bound))
 
-    def _comprehension(self, node: Comprehension, bound: dict[str, int]) -> Run:
+    def _comprehension(self, node: Comprehension | PairComprehension, bound: dict[str, int]) -> Run:
         items = self._node(node.items, bound)
-        slot, self.slots = self.slots, self.slots + 1
-        inner = {**bound, node.variable: slot}
+        if isinstance(node, PairComprehension):
+            key, slot = self._slot(), self._slot()
+            turns = loops.two_variables(key, slot)
+            inner = {**bound, node.key: key, node.variable: slot}
+        else:
+            slot = self._slot()
+            turns = loops.one_variable(slot)
+            inner = {**bound, node.variable: slot}
         step = self._node(node.step, inner)
-        steps = _TURN + cost_of(node.step)
-        if node.macro in ("exists", "all"):
-            return closures.quantifier(node.macro, items, slot, step, steps)
-        if node.macro == "exists_one":
-            return closures.exists_one(items, slot, step, steps)
-        if node.macro == "filter":
-            return closures.filter_items(items, slot, step, steps)
         guard = None if node.guard is None else self._node(node.guard, inner)
-        steps += 0 if node.guard is None else cost_of(node.guard)
-        return closures.map_items(items, slot, guard, step, steps)
+        steps = _TURN + cost_of(node.step) + (cost_of(node.guard) if node.guard else 0)
+        match node.macro:
+            case "exists" | "all":
+                return loops.quantifier(node.macro, items, turns, step, steps)
+            case "exists_one":
+                return loops.exists_one(items, turns, step, steps)
+            case "filter":
+                return loops.filter_items(items, turns, step, steps)
+            case "transformMap":
+                return loops.transform_map(items, turns, guard, step, steps)
+            case "transformMapEntry":
+                return loops.transform_entries(items, turns, guard, step, steps)
+            case macro:  # map, transformList
+                return loops.map_items(macro, items, turns, guard, step, steps)
 
 
 _MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -193,3 +264,14 @@ _MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 def _free(bound: dict[str, int]) -> bool:
     """Whether no variable hides the roots that shortcuts read."""
     return "args" not in bound and "action" not in bound
+
+
+def _is_optional(node: Node) -> bool:
+    return isinstance(node, OptionalItem)
+
+
+def _root(node: Node, bound: dict[str, int]) -> str:
+    """The root that a node names, or an empty string."""
+    if isinstance(node, Name) and (node.rooted or node.name not in bound):
+        return node.name
+    return ""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from wardline.cel.plain import plain
 from wardline.cel.types import VIEWS
-from wardline.cel.values import Budget, charge, kind_of
+from wardline.cel.values import Budget, charge, no_overload
 from wardline.detectors import hits
 from wardline.errors import EvaluationError
 from wardline.plugins import plugin
@@ -36,24 +37,24 @@ def sql(env: Facets, text: Any, dialect: Any = "") -> _View:
     """The view of a query; `dialect` is that of the database."""
     if type(text) is str and type(dialect) is str:
         return _view(env, "sql", text, dialect)
-    raise EvaluationError(f"`sql` is not defined for {kind_of(text)}, {kind_of(dialect)}")
+    raise no_overload("sql", text, dialect)
 
 
 def shell(env: Facets, text: Any) -> _View:
     """The view of a command line."""
     if type(text) is str:
         return _view(env, "shell", text, "")
-    raise EvaluationError(f"`shell` is not defined for {kind_of(text)}")
+    raise no_overload("shell", text)
 
 
 def pii(env: Facets, value: Any) -> list[str]:
     """The detectors of personal data that hit in a value."""
-    return hits(value, "pii", lambda steps: charge(env, steps))
+    return hits(plain(value, env), "pii", lambda steps: charge(env, steps))
 
 
 def secrets(env: Facets, value: Any) -> list[str]:
     """The detectors of secrets that hit in a value."""
-    return hits(value, "secrets", lambda steps: charge(env, steps))
+    return hits(plain(value, env), "secrets", lambda steps: charge(env, steps))
 
 
 def _view(env: Facets, name: str, text: str, option: str) -> _View:

@@ -1,122 +1,33 @@
-"""CEL's functions on strings, and the conversions. Each takes the budget first, then its values."""
+"""What the functions of the language do. Each takes the budget first, then its values.
+
+Every function has a row here and one in `types.py`, which says what it takes and gives.
+"""
 
 # ruff: noqa: ARG001 - every function takes the budget first
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
-from wardline.cel import facets, nets
-from wardline.cel.values import INT_MAX, INT_MIN, charge, integer, kind_of, search_cost, size
+from wardline.cel import facets, nets, networks, times
+from wardline.cel.conversions import CONVERSIONS
+from wardline.cel.formats import format_text
+from wardline.cel.kinds import ABSENT, Duration, Keyed, Optional, Timestamp, UInt
+from wardline.cel.maths import MATH_FUNCTIONS
+from wardline.cel.networks import Address, Network
+from wardline.cel.strings import STRING_FUNCTIONS, STRING_METHODS
+from wardline.cel.times import LENGTHS, PARTS, Zone
+from wardline.cel.values import charge, no_overload, size
 from wardline.errors import EvaluationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from wardline.cel.values import Budget
 
 __all__ = ["CALLS", "METHODS"]
 
-_INT = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
-_DOUBLE = re.compile(
-    r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|NaN|[+-]?Inf(?:inity)?", re.ASCII
-)
-_BOOLS = {
-    "1": True, "t": True, "true": True, "TRUE": True, "True": True,
-    "0": False, "f": False, "false": False, "FALSE": False, "False": False,
-}  # fmt: skip
-_LOWER = {code: code + 32 for code in range(65, 91)}
-_UPPER = {code: code - 32 for code in range(97, 123)}
-# White_Space of Unicode, as the string library has it.
-_SPACE = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
-
-
-def _wrong(function: str, *values: object) -> EvaluationError:
-    kinds = ", ".join(kind_of(value) for value in values)
-    return EvaluationError(f"`{function}` is not defined for {kinds}")
-
-
-# Conversions
-
-
-def _to_int(env: Budget, value: Any) -> int:
-    kind = type(value)
-    if kind is int:
-        return integer(value)
-    if kind is float:
-        if INT_MIN < value < INT_MAX:  # false for NaN; the bounds themselves are not exact
-            return int(value)
-        raise EvaluationError("a double does not fit into a 64-bit integer")
-    if kind is str:
-        if _INT.fullmatch(value):
-            return integer(int(value))
-        raise EvaluationError("the text is not an integer")
-    raise _wrong("int", value)
-
-
-def _to_double(env: Budget, value: Any) -> float:
-    kind = type(value)
-    if kind is float:
-        return float(value)
-    if kind is int:
-        return float(integer(value))
-    if kind is str:
-        if len(value) <= 400 and _DOUBLE.fullmatch(value):
-            return float(value)
-        raise EvaluationError("the text is not a double")
-    raise _wrong("double", value)
-
-
-def _to_string(env: Budget, value: Any) -> str:
-    kind = type(value)
-    if kind is str:
-        return str(value)
-    if kind is bool:
-        return "true" if value else "false"
-    if kind is int:
-        return str(integer(value))
-    if kind is float:
-        return _double_text(value)
-    if kind is bytes:
-        charge(env, len(value) >> 6)
-        try:
-            return str(value, "utf-8")
-        except UnicodeDecodeError as error:
-            raise EvaluationError("the bytes are not UTF-8") from error
-    raise _wrong("string", value)
-
-
-def _double_text(value: float) -> str:
-    if value.is_integer() and abs(value) < 1e16:
-        return "-0" if value == 0 and str(value)[0] == "-" else str(int(value))
-    text = repr(value)
-    return {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}.get(text, text)
-
-
-def _to_bool(env: Budget, value: Any) -> bool:
-    if type(value) is bool:
-        return value
-    if type(value) is str:
-        if value in _BOOLS:
-            return _BOOLS[value]
-        raise EvaluationError("the text is not a boolean")
-    raise _wrong("bool", value)
-
-
-def _to_bytes(env: Budget, value: Any) -> bytes:
-    if type(value) is bytes:
-        return value
-    if type(value) is str:
-        charge(env, len(value) >> 6)
-        try:
-            return value.encode()
-        except UnicodeEncodeError as error:
-            raise EvaluationError("the text holds a lone surrogate") from error
-    raise _wrong("bytes", value)
-
-
-def _dyn(env: Budget, value: Any) -> Any:
-    return value
+_NAMED_ZONE = 1500  # steps to find a time zone whose name is computed: it may be read from disk
 
 
 def _size(env: Budget, value: Any) -> int:
@@ -125,181 +36,159 @@ def _size(env: Budget, value: Any) -> int:
 
 def _path(env: Any, value: Any) -> nets.PathView:
     if type(value) is not str:
-        raise _wrong("path", value)
+        raise no_overload("path", value)
     charge(env, len(value) >> 2)
     return nets.linked_path(value, env.links)
 
 
 def _url(env: Budget, value: Any) -> nets.UrlView:
     if type(value) is not str:
-        raise _wrong("url", value)
+        raise no_overload("url", value)
     charge(env, len(value) >> 4)
     return nets.url(value)
 
 
-# Strings
+# Optionals
 
 
-def _contains(env: Budget, text: Any, part: Any) -> bool:
-    if type(text) is str and type(part) is str:
-        if len(text) > 48:
-            charge(env, search_cost(len(text), len(part)))
-        return part in text
-    raise _wrong("contains", text, part)
+def _none(env: Budget) -> Optional:
+    return ABSENT
 
 
-def _starts(env: Budget, text: Any, part: Any) -> bool:
-    if type(text) is str and type(part) is str:
-        charge(env, len(part) >> 8)
-        return text.startswith(part)
-    raise _wrong("startsWith", text, part)
+def _of(env: Budget, value: Any) -> Optional:
+    return Optional(value)
 
 
-def _ends(env: Budget, text: Any, part: Any) -> bool:
-    if type(text) is str and type(part) is str:
-        charge(env, len(part) >> 8)
-        return text.endswith(part)
-    raise _wrong("endsWith", text, part)
+def _of_non_zero(env: Budget, value: Any) -> Optional:
+    return ABSENT if _is_zero(value) else Optional(value)
 
 
-def _lower(env: Budget, text: Any) -> str:
-    if type(text) is str:
-        return _recase(env, text, str.lower, _LOWER)
-    raise _wrong("lowerAscii", text)
+def _is_zero(value: Any) -> bool:
+    kind = type(value)
+    if kind in (str, bytes, list, tuple, dict, Keyed):
+        return len(value) == 0
+    if kind is UInt:
+        return bool(value.value == 0)
+    if kind in (Timestamp, Duration):
+        return bool(value.nanos == 0)
+    if kind is Optional:
+        return not value.present
+    return value is None or (kind in (bool, int, float) and value == 0)
 
 
-def _upper(env: Budget, text: Any) -> str:
-    if type(text) is str:
-        return _recase(env, text, str.upper, _UPPER)
-    raise _wrong("upperAscii", text)
+def _has_value(env: Budget, value: Any) -> bool:
+    if type(value) is Optional:
+        return value.present
+    raise no_overload("hasValue", value)
 
 
-def _recase(env: Budget, text: str, plain: Callable[[str], str], table: Mapping[int, int]) -> str:
-    if text.isascii():
-        charge(env, len(text) >> 6)
-        return plain(text)
-    charge(env, len(text))
-    return text.translate(table)
+def _value(env: Budget, value: Any) -> Any:
+    if type(value) is not Optional:
+        raise no_overload("value", value)
+    if value.present:
+        return value.value
+    raise EvaluationError("the optional value is not there")
 
 
-def _trim(env: Budget, text: Any) -> str:
-    if type(text) is str:
-        charge(env, len(text) >> 4)
-        return text.strip(_SPACE)
-    raise _wrong("trim", text)
+# Times
 
 
-def _char_at(env: Budget, text: Any, at: Any) -> str:
-    if type(text) is str and type(at) is int:
-        if 0 <= at <= len(text):
-            return text[at : at + 1]
-        raise EvaluationError("the index is out of range")
-    raise _wrong("charAt", text, at)
+def _getter(name: str) -> Callable[..., int]:
+    part, length = PARTS[name], LENGTHS.get(name)
+
+    def getter(env: Budget, value: Any, where: Any = None) -> int:
+        kind = type(value)
+        if kind is datetime:
+            value, kind = times.moment(value), Timestamp
+        if kind is Timestamp:
+            return part(value, None if where is None else _zone(env, name, value, where))
+        if kind is Duration and length is not None and where is None:
+            return length(value)
+        raise no_overload(name, value)
+
+    return getter
 
 
-def _index_of(env: Budget, text: Any, part: Any, start: Any = 0) -> int:
-    if type(text) is str and type(part) is str and type(start) is int:
-        if not 0 <= start <= len(text):
-            raise EvaluationError("the index is out of range")
-        charge(env, search_cost(len(text), len(part)))
-        return text.find(part, start)
-    raise _wrong("indexOf", text, part, start)
+def _zone(env: Budget, name: str, value: Any, where: Any) -> Zone:
+    if type(where) is Zone:
+        return where
+    if type(where) is not str:
+        raise no_overload(name, value, where)
+    charge(env, _NAMED_ZONE)
+    return times.zone(where)
 
 
-def _last_index_of(env: Budget, text: Any, part: Any, last: Any = None) -> int:
-    if type(text) is str and type(part) is str and (last is None or type(last) is int):
-        # `rfind` compares at every position whatever the lengths are.
-        charge(env, (len(text) * (len(part) + 4)) >> 8)
-        if last is None:
-            return text.rfind(part)
-        if not 0 <= last <= len(text):
-            raise EvaluationError("the index is out of range")
-        return text.rfind(part, 0, last + len(part))
-    raise _wrong("lastIndexOf", text, part, last)
+# Networks
 
 
-def _substring(env: Budget, text: Any, start: Any, end: Any = None) -> str:
-    if type(text) is str and type(start) is int and (end is None or type(end) is int):
-        stop = len(text) if end is None else end
-        if not 0 <= start <= stop <= len(text):
-            raise EvaluationError("the index is out of range")
-        charge(env, (stop - start) >> 6)
-        return text[start:stop]
-    raise _wrong("substring", text, start, end)
+def _of_address(name: str, read: Callable[[Address], Any]) -> Callable[..., Any]:
+    def of_address(env: Budget, value: Any) -> Any:
+        if type(value) is Address:
+            return read(value)
+        raise no_overload(name, value)
+
+    return of_address
 
 
-def _replace(env: Budget, text: Any, old: Any, new: Any, limit: Any = -1) -> str:
-    if type(text) is str and type(old) is str and type(new) is str and type(limit) is int:
-        most = (len(text) // len(old) if old else len(text) + 1) if old != new else 0
-        if limit >= 0:
-            most = min(most, limit)
-        charge(env, search_cost(len(text), len(old)) + (len(text) >> 4) + (most >> 1))
-        if most and len(new) > len(old):
-            # How much it grows is known once the occurrences are counted.
-            found = min(text.count(old), most)
-            charge(env, (found * len(new)) >> 6)
-        return text.replace(old, new, most if limit >= 0 else -1)
-    raise _wrong("replace", text, old, new, limit)
+def _of_network(name: str, read: Callable[[Network], Any]) -> Callable[..., Any]:
+    def of_network(env: Budget, value: Any) -> Any:
+        if type(value) is Network:
+            return read(value)
+        raise no_overload(name, value)
+
+    return of_network
 
 
-def _split(env: Budget, text: Any, separator: Any, limit: Any = -1) -> list[str]:
-    if type(text) is str and type(separator) is str and type(limit) is int:
-        parts = len(text) // max(len(separator), 1)
-        charge(env, search_cost(len(text), len(separator)) + (len(text) >> 4) + parts)
-        if limit == 0:
-            return []
-        if limit == 1:
-            return [text]
-        if separator:
-            return text.split(separator, limit - 1 if limit > 0 else -1)
-        if limit < 0 or limit >= len(text):
-            return list(text)
-        return [*text[: limit - 1], text[limit - 1 :]]
-    raise _wrong("split", text, separator, limit)
+def _contains_ip(env: Budget, value: Any, other: Any) -> bool:
+    inner = networks.address(other) if type(other) is str else other
+    if type(value) is Network and type(inner) is Address:
+        return value.holds(inner)
+    raise no_overload("containsIP", value, other)
 
 
-def _join(env: Budget, items: Any, separator: Any = "") -> str:
-    if (type(items) is list or type(items) is tuple) and type(separator) is str:
-        charge(env, len(items) + ((len(items) * len(separator)) >> 6))
-        length = 0
-        for item in items:
-            if type(item) is not str:
-                raise _wrong("join", item)
-            length += len(item)
-        charge(env, length >> 6)
-        return separator.join(items)
-    raise _wrong("join", items, separator)
+def _contains_cidr(env: Budget, value: Any, other: Any) -> bool:
+    inner = networks.network(other) if type(other) is str else other
+    if type(value) is Network and type(inner) is Network:
+        return value.holds(inner.address, inner.length)
+    raise no_overload("containsCIDR", value, other)
 
 
-CALLS: dict[str, Callable[..., Any]] = {
+CALLS: Final[dict[str, Callable[..., Any]]] = {
     "size": _size,
-    "int": _to_int,
-    "double": _to_double,
-    "string": _to_string,
-    "bool": _to_bool,
-    "bytes": _to_bytes,
-    "dyn": _dyn,
     "path": _path,
     "url": _url,
     "sql": facets.sql,
     "shell": facets.shell,
     "pii": facets.pii,
     "secrets": facets.secrets,
+    "optional.none": _none,
+    "optional.of": _of,
+    "optional.ofNonZeroValue": _of_non_zero,
+    **CONVERSIONS,
+    **STRING_FUNCTIONS,
+    **MATH_FUNCTIONS,
 }
+"""Functions called as `size(x)`, by their full names."""
 
-METHODS: dict[str, Callable[..., Any]] = {
+METHODS: Final[dict[str, Callable[..., Any]]] = {
     "size": _size,
-    "contains": _contains,
-    "startsWith": _starts,
-    "endsWith": _ends,
-    "lowerAscii": _lower,
-    "upperAscii": _upper,
-    "trim": _trim,
-    "charAt": _char_at,
-    "indexOf": _index_of,
-    "lastIndexOf": _last_index_of,
-    "substring": _substring,
-    "replace": _replace,
-    "split": _split,
-    "join": _join,
+    "format": format_text,
+    "hasValue": _has_value,
+    "value": _value,
+    "family": _of_address("family", lambda one: one.family),
+    "isLoopback": _of_address("isLoopback", lambda one: one.is_loopback),
+    "isUnspecified": _of_address("isUnspecified", lambda one: one.is_unspecified),
+    "isGlobalUnicast": _of_address("isGlobalUnicast", lambda one: one.is_global_unicast),
+    "isLinkLocalUnicast": _of_address("isLinkLocalUnicast", lambda one: one.is_link_local),
+    "isLinkLocalMulticast": _of_address(
+        "isLinkLocalMulticast", lambda one: one.is_link_local_multicast
+    ),
+    "ip": _of_network("ip", lambda one: one.address),
+    "masked": _of_network("masked", Network.masked),
+    "prefixLength": _of_network("prefixLength", lambda one: one.length),
+    "containsIP": _contains_ip,
+    "containsCIDR": _contains_cidr,
+    **STRING_METHODS,
+    **{name: _getter(name) for name in PARTS},
 }
+"""Functions called as `x.size()`. `or` and `orValue` evaluate their argument only if it is needed."""

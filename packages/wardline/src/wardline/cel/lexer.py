@@ -75,7 +75,7 @@ _HINTS = {
 
 
 class Token(NamedTuple):
-    """One token: `kind` is `name`, `quoted`, `int`, `double`, `string`, `bytes`, `op` or `end`."""
+    """One token: `kind` is `name`, `quoted`, `int`, `uint`, `double`, `string`, `bytes`, `op` or `end`."""
 
     kind: str
     text: str
@@ -115,16 +115,11 @@ def _number(source: Source, kind: str, text: str, start: int, end: int) -> Token
     following = source.text[end : end + 1]
     if following.isascii() and (following.isalnum() or following == "_"):
         raise source.error(f"`{text}{following}` is not a number", start)
-    if kind == "uint":
-        raise source.error(
-            "unsigned integers are part of CEL, but this version cannot evaluate them yet",
-            start,
-            "Leave the `u` out.",
-        )
-    if kind == "int":
-        if len(text) > 32:  # far beyond int64; keeps int() cheap
+    if kind in ("int", "uint"):
+        digits = text.rstrip("uU")
+        if len(digits) > 32:  # far beyond 64 bits; keeps int() cheap
             raise source.error("an integer must fit into 64 bits", start)
-        return Token("int", text, start, int(text, 16 if text[:2] == "0x" else 10))
+        return Token(kind, text, start, int(digits, 16 if digits[:2] == "0x" else 10))
     if following == ".":
         raise source.error(f"`{text}.` is not a number", start)
     return Token("double", text, start, float(text))

@@ -1,20 +1,21 @@
 """Parses the text of a condition into its tree, within fixed bounds.
 
 The grammar is that of the CEL specification. A text may have 8 KiB, 64 levels and 2,048 nodes; what
-is beyond, what CEL does not know, and what CEL knows but this version cannot evaluate is an error.
+is beyond, and what CEL does not know, is an error.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from wardline.cel import macros
+from wardline.cel.kinds import TYPE_NAMES, UInt
 from wardline.cel.lexer import RESERVED, Token, tokenize
 from wardline.cel.source import Source
 from wardline.cel.tree import (
     Binary,
     Call,
     Choice,
-    Comprehension,
     Expr,
     Has,
     Index,
@@ -25,10 +26,15 @@ from wardline.cel.tree import (
     Method,
     Name,
     Node,
+    OptionalIndex,
+    OptionalItem,
+    OptionalSelect,
     Select,
     Unary,
+    dotted,
     walk,
 )
+from wardline.cel.types import FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +48,7 @@ MAX_DEPTH = 64
 MAX_NODES = 2048
 
 _INT_MAX = 2**63 - 1
+_UINT_MAX = 2**64 - 1
 
 # How tightly a binary operator binds; the conditional operator has 1.
 _BINDS = {
@@ -51,8 +58,10 @@ _BINDS = {
 }  # fmt: skip
 _UNARY = 7
 _CONSTANTS = {"true": True, "false": False, "null": None}
-_MACROS = frozenset(("all", "exists", "exists_one", "existsOne", "filter", "map"))
-_OPTIONAL = "optional values are part of CEL, but this version cannot evaluate them yet"
+# `math.abs(x)` is a call of one function, whatever variables are called `math`.
+_NAMESPACES = frozenset(name.partition(".")[0] for name in (*FUNCTIONS, macros.BIND) if "." in name)
+# Types whose names have dots, by their last parts.
+_TYPES = {name.rpartition(".")[2]: name for name in TYPE_NAMES if "." in name}
 _MISPLACED = {
     "and": "Write `&&`.",
     "or": "Write `||`.",
@@ -250,6 +259,13 @@ class _Parser:
             return self.name()
         if token.kind in ("int", "double"):
             return self.number(None)
+        if token.kind == "uint":
+            self.advance()
+            self.count(token.at)
+            number = cast("int", token.value)
+            if number > _UINT_MAX:
+                raise self.source.error("an unsigned integer must fit into 64 bits", token.at)
+            return Literal(token.at, UInt(number))
         if token.kind in ("string", "bytes"):
             self.advance()
             self.count(token.at)
@@ -260,27 +276,27 @@ class _Parser:
             self.expect(")", token, "parenthesis")
             return inner
         if token.kind == "op" and token.text == "[":
-            self.advance()
-            self.count(token.at)
-            items = self.sequence("]", token, "list", trailing=True)
-            return ListOf(token.at, tuple(items))
+            return self.list_of()
         if token.kind == "op" and token.text == "{":
             return self.map_of()
         if token.kind == "op" and token.text == ".":
-            raise self.source.error("a name cannot begin with a dot here", token.at)
+            self.advance()
+            if self.token.kind != "name":
+                raise self.misplaced("expected a name after the dot")
+            return self.name(rooted=True)
         raise self.misplaced("expected a value")
 
-    def name(self) -> Node:
+    def name(self, *, rooted: bool = False) -> Node:
         token = self.advance()
         name = token.text
-        if name in _CONSTANTS:
+        if name in _CONSTANTS and not rooted:
             self.count(token.at)
             return Literal(token.at, _CONSTANTS[name])
         if name == "in":
             self.position -= 1
             self.token = token
             raise self.misplaced("expected a value")
-        if name in RESERVED:
+        if name in RESERVED or name in _CONSTANTS:
             raise self.source.error(
                 f"`{name}` is a reserved word", token.at, _MISPLACED.get(name, "")
             )
@@ -290,41 +306,57 @@ class _Parser:
             raise self.source.error(f"`{name}` is not an operator", token.at, "Write `!(…)`.")
         self.count(token.at)
         if not self.at_op("("):
-            return Name(token.at, name)
-        opened = self.advance()
-        args = self.sequence(")", opened, "call")
-        if name != "has":
+            return Name(token.at, name, rooted)
+        args = self.arguments()
+        if name != "has" or rooted:
             return Call(token.at, name, tuple(args))
         if len(args) != 1 or not isinstance(args[0], Select):
             raise self.source.error("`has` takes one field", token.at, "Write `has(args.path)`.")
         return Has(args[0].at, args[0].operand, args[0].field)
 
-    def sequence(
-        self, close: str, opened: Token, what: str, *, trailing: bool = False
-    ) -> list[Node]:
+    def arguments(self) -> list[Node]:
+        opened = self.advance()
         items: list[Node] = []
-        while not self.at_op(close):
-            if self.at_op("?"):
-                raise self.source.error(_OPTIONAL, self.token.at)
+        while not self.at_op(")"):
             items.append(self.expression(1))
             if not self.take(","):
                 break
-            if not trailing and self.at_op(close):
+            if self.at_op(")"):
                 raise self.misplaced("expected a value")
-        self.expect(close, opened, what)
+        self.expect(")", opened, "call")
         return items
+
+    def list_of(self) -> Node:
+        opened = self.advance()
+        self.count(opened.at)
+        items: list[Node] = []
+        while not self.at_op("]"):
+            items.append(self.optionally(self.question()))
+            if not self.take(","):
+                break
+        self.expect("]", opened, "list")
+        return ListOf(opened.at, tuple(items))
+
+    def question(self) -> Token | None:
+        """The `?` of an optional entry, if one stands here."""
+        return self.advance() if self.at_op("?") else None
+
+    def optionally(self, mark: Token | None) -> Node:
+        if mark is None:
+            return self.expression(1)
+        self.count(mark.at)
+        return OptionalItem(mark.at, self.expression(1))
 
     def map_of(self) -> Node:
         opened = self.advance()
         self.count(opened.at)
         entries: list[tuple[Node, Node]] = []
         while not self.at_op("}"):
-            if self.at_op("?"):
-                raise self.source.error(_OPTIONAL, self.token.at)
+            mark = self.question()
             key = self.expression(1)
             if not self.take(":"):
                 raise self.misplaced("expected `:` after the key")
-            entries.append((key, self.expression(1)))
+            entries.append((key, self.optionally(mark)))
             if not self.take(","):
                 break
         self.expect("}", opened, "map")
@@ -340,11 +372,11 @@ class _Parser:
             elif self.token.text == "[":
                 opened = self.advance()
                 self.count(opened.at)
-                if self.at_op("?"):
-                    raise self.source.error(_OPTIONAL, self.token.at)
+                optional = self.question()
                 index = self.expression(1)
                 self.expect("]", opened, "index")
-                node = Index(opened.at, node, index)
+                kind = Index if optional is None else OptionalIndex
+                node = kind(opened.at, node, index)
             elif self.token.text == "{" and isinstance(node, Name | Select):
                 raise self.source.error(
                     "a condition cannot build messages", self.token.at, "Maps are written {'a': 1}."
@@ -354,41 +386,29 @@ class _Parser:
         return node
 
     def member(self, target: Node) -> Node:
+        optional = self.question()
         token = self.token
-        if self.at_op("?"):
-            raise self.source.error(_OPTIONAL, token.at)
         if token.kind not in ("name", "quoted") or token.text in ("in", *_CONSTANTS):
             raise self.misplaced("expected a field or a function after the dot")
         self.advance()
         self.count(token.at)
+        name = token.text
+        if optional is not None:
+            if self.at_op("("):
+                raise self.source.error("only fields can be optional", optional.at, "Write `x.?y`.")
+            return OptionalSelect(token.at, target, name)
         if token.kind == "quoted" or not self.at_op("("):
-            return Select(token.at, target, token.text)
-        opened = self.advance()
-        args = self.sequence(")", opened, "call")
-        if token.text in _MACROS:
-            return self.macro(token, target, args)
-        return Method(token.at, target, token.text, tuple(args))
-
-    def macro(self, token: Token, target: Node, args: list[Node]) -> Node:
-        name = "exists_one" if token.text == "existsOne" else token.text
-        if len(args) == 3 and name != "map":
-            raise self.source.error(
-                f"`{name}` with two variables is part of CEL's extensions, "
-                "but this version cannot evaluate it yet",
-                token.at,
-            )
-        if len(args) not in ((2, 3) if name == "map" else (2,)):
-            raise self.source.error(
-                f"`{name}` takes a variable and an expression",
-                token.at,
-                f"Write `items.{name}(item, …)`.",
-            )
-        variable = args[0]
-        if not isinstance(variable, Name):
-            raise self.source.error(
-                f"the first argument of `{name}` is the name of a variable",
-                variable.at,
-                f"Write `items.{name}(item, …)`.",
-            )
-        guard = args[1] if len(args) == 3 else None
-        return Comprehension(token.at, name, target, variable.name, guard, args[-1])
+            selected = Select(token.at, target, name)
+            if name in _TYPES and dotted(selected) == _TYPES[name]:
+                return Name(token.at, _TYPES[name])
+            return selected
+        args = self.arguments()
+        if isinstance(target, Name) and target.name in _NAMESPACES:
+            full = f"{target.name}.{name}"
+            if full in FUNCTIONS:
+                return Call(target.at, full, tuple(args))
+            if full == macros.BIND:
+                return macros.bind(self.source, target.at, args)
+        if name in macros.MACROS:
+            return macros.expand(self.source, token.at, name, target, args)
+        return Method(token.at, target, name, tuple(args))

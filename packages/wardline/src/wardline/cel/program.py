@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from wardline.cel.check import check
 from wardline.cel.closures import not_bool
 from wardline.cel.evaluate import Builder, cost_of
+from wardline.cel.plain import plain
 from wardline.cel.scope import Scope
 from wardline.cel.tree import Binary, Expr, ListOf, Literal, Logic, Node, dotted
 from wardline.cel.values import BudgetError
@@ -25,7 +26,7 @@ class Program:
     `reads` are the facts it may look at, dotted (`args.path`, `args` for all of them,
     `session.tool_calls`, `now`). `cost` is what one evaluation takes from `env.budget` at least.
 
-    `test(env)` is whether the condition holds; `value(env)` is the value of any expression. Both
+    `test(env)` is whether the condition holds; `value(env)` is the plain value of any expression. Both
     raise EvaluationError where the evaluation fails, `test` also where the result is not a boolean.
     """
 
@@ -49,7 +50,7 @@ def _value(run: Run, cost: int, slots: int) -> Callable[[Activation], Any]:
         env.budget = left = env.budget - cost
         if left < 0:
             raise BudgetError("the condition needs more steps than one decision may take")
-        return run(env, [None] * slots)
+        return plain(run(env, [None] * slots), env)
 
     return value
 
@@ -82,13 +83,15 @@ def compile(expr: Expr, scope: Scope, *, condition: bool = True) -> Program:
 
 
 def compile_open(
-    expr: Expr, variables: Sequence[str]
+    expr: Expr, variables: Sequence[str], *, checked: bool = True
 ) -> Callable[[Activation, Mapping[str, Any]], Any]:
     """A function of an activation and the values of free variables, for testing the language itself.
 
-    Names and functions are checked, the types of literals are left to the evaluation.
+    Names and functions are checked, the types of literals are left to the evaluation. What is not
+    checked fails when it is evaluated. The values are those of the language, not plain ones.
     """
-    check(expr, Scope(), condition=False, variables=variables, typed=False)
+    if checked:
+        check(expr, Scope(), condition=False, variables=variables, typed=False)
     builder = Builder(expr, variables)
     run = builder.build()
 

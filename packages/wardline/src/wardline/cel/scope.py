@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wardline.cel.tree import Binary, Has, Index, Literal, Logic, Name, Node, Select, Unary
+from wardline.cel.tree import (
+    Binary,
+    Has,
+    Index,
+    Literal,
+    Logic,
+    Name,
+    Node,
+    OptionalIndex,
+    OptionalSelect,
+    Select,
+    Unary,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,10 +52,13 @@ class Scope:
 
 
 def argument_of(node: Node) -> str | None:
-    """The name of the argument that `args.x`, `action.args.x` or `args['x']` reads, else None."""
-    if isinstance(node, Select):
+    """The name of the argument that `args.x`, `action.args.x` or `args['x']` reads, else None.
+
+    So do `args.?x` and `args[?'x']`, which need no guard.
+    """
+    if isinstance(node, Select | OptionalSelect):
         return node.field if is_args(node.operand) else None
-    if isinstance(node, Index) and is_args(node.operand):
+    if isinstance(node, Index | OptionalIndex) and is_args(node.operand):
         index = node.index
         if isinstance(index, Literal) and isinstance(index.value, str):
             return index.value

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wardline.cel.kinds import UInt
     from wardline.cel.source import Source
 
 __all__ = [
     "Binary",
+    "Bind",
     "Call",
     "Choice",
     "Comprehension",
@@ -28,6 +30,11 @@ __all__ = [
     "Method",
     "Name",
     "Node",
+    "OptionalIndex",
+    "OptionalItem",
+    "OptionalMap",
+    "OptionalSelect",
+    "PairComprehension",
     "Select",
     "Unary",
     "children",
@@ -41,20 +48,33 @@ class Literal:
     """A string, number, boolean, null or bytes written in the text."""
 
     at: int
-    value: str | bool | int | float | bytes | None
+    value: str | bool | int | float | UInt | bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """An identifier: a root such as `args`, or the variable of a macro."""
+    """An identifier: a root such as `args`, the variable of a macro, or the name of a type.
+
+    `rooted` is for one that begins with a dot, which no variable of a macro hides.
+    """
 
     at: int
     name: str
+    rooted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Select:
     """`operand.field`; `at` is where the field stands."""
+
+    at: int
+    operand: Node
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalSelect:
+    """`operand.?field`."""
 
     at: int
     operand: Node
@@ -80,6 +100,23 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class OptionalIndex:
+    """`operand[?index]`."""
+
+    at: int
+    operand: Node
+    index: Node
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalItem:
+    """`?x` in a list, or the value of `?k: x` in a map: an optional that is left out if it is missing."""
+
+    at: int
+    operand: Node
+
+
+@dataclass(frozen=True, slots=True)
 class ListOf:
     """`[a, b]`."""
 
@@ -97,7 +134,7 @@ class MapOf:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`size(x)`."""
+    """`size(x)` or `math.abs(x)`, whose function is `math.abs`."""
 
     at: int
     function: str
@@ -168,12 +205,53 @@ class Comprehension:
     step: Node
 
 
+@dataclass(frozen=True, slots=True)
+class PairComprehension:
+    """A macro with two variables: the index and element of a list, or the key and value of a map.
+
+    `macro` is `exists`, `all`, `exists_one`, `transformList`, `transformMap` or `transformMapEntry`;
+    `step` and `guard` are as in `Comprehension`.
+    """
+
+    at: int
+    macro: str
+    items: Node
+    key: str
+    variable: str
+    guard: Node | None
+    step: Node
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalMap:
+    """`operand.optMap(variable, step)`, or with `flat` `operand.optFlatMap(variable, step)`."""
+
+    at: int
+    operand: Node
+    variable: str
+    step: Node
+    flat: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """`cel.bind(variable, value, step)`."""
+
+    at: int
+    variable: str
+    value: Node
+    step: Node
+
+
 Node: TypeAlias = (
     Literal
     | Name
     | Select
+    | OptionalSelect
     | Has
     | Index
+    | OptionalIndex
+    | OptionalItem
     | ListOf
     | MapOf
     | Call
@@ -183,6 +261,9 @@ Node: TypeAlias = (
     | Logic
     | Choice
     | Comprehension
+    | PairComprehension
+    | OptionalMap
+    | Bind
 )
 
 
@@ -209,9 +290,15 @@ def children(node: Node) -> tuple[Node, ...]:
     match node:
         case Literal() | Name():
             return ()
-        case Select(operand=operand) | Has(operand=operand) | Unary(operand=operand):
+        case (
+            Select(operand=operand)
+            | OptionalSelect(operand=operand)
+            | Has(operand=operand)
+            | Unary(operand=operand)
+            | OptionalItem(operand=operand)
+        ):
             return (operand,)
-        case Index(operand=operand, index=index):
+        case Index(operand=operand, index=index) | OptionalIndex(operand=operand, index=index):
             return (operand, index)
         case ListOf(items=items):
             return items
@@ -227,8 +314,13 @@ def children(node: Node) -> tuple[Node, ...]:
             return terms
         case Choice(test=test, yes=yes, no=no):
             return (test, yes, no)
-        case Comprehension(items=over, guard=guard, step=step):
+        case (
+            Comprehension(items=over, guard=guard, step=step)
+            | PairComprehension(items=over, guard=guard, step=step)
+        ):
             return (over, step) if guard is None else (over, guard, step)
+        case OptionalMap(operand=operand, step=step) | Bind(value=operand, step=step):
+            return (operand, step)
 
 
 def walk(root: Node) -> Iterator[tuple[Node, int]]:

@@ -1,0 +1,267 @@
+"""Conditions and what they meet, made up by Hypothesis, for the tests that hold two evaluators
+against each other.
+
+`cases()` is what such a test takes: a well-formed, mostly well-typed condition together with the
+arguments of the action. The conditions of `cases()` load under `Scope(TYPES)`; what they give may
+be a value or an EvaluationError. `facts()` makes the rest of an activation.
+
+A condition is grown from a string of bytes: each byte decides one thing, and where they run out the
+simplest choice is taken. So a failing example shrinks by shrinking its bytes, and a case costs one
+draw.
+
+The language is a table: `TEMPLATES` maps each kind of value to the texts that give one, where
+`{kind}` stands for an expression of that kind. To extend the language, add a row.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from wardline.cel import Scope, parse
+from wardline.cel.check import check
+from wardline.errors import PolicyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "KINDS",
+    "TEMPLATES",
+    "TYPES",
+    "Case",
+    "arguments",
+    "cases",
+    "expressions",
+    "facts",
+    "grow",
+    "loads",
+]
+
+TYPES: dict[str, str] = {
+    "s": "string", "t": "string", "n": "number", "k": "number", "f": "boolean", "l": "list(string)",
+    "q": "list(number)", "m": "map", "x": "dyn", "y": "dyn", "when": "dyn", "gone": "dyn",
+}  # fmt: skip
+"""The arguments that conditions read, with their declared types: the `arguments` of a Scope.
+
+Nothing keeps a value to its declared type, and any argument may be absent.
+"""
+
+ROOTS: dict[str, tuple[str, ...]] = {
+    "bool": ("has(principal.tenant)", "has(run.tokens)", "has(args.x)", "has(args.gone)", "('x' in args)", "(action.type == 'drop')",
+             "(action.type in ['drop', 'read'])", "(action.name != 'sql')", "('read' in tool.effects)", "principal.roles.exists(r, r == 'ops')"),
+    "int": ("session.tool_calls", "run.tokens", "session.depth", "size(args)"),
+    "string": ("action.type", "action.name", "action.kind", "principal.id", "principal.tenant", "action.framework"),
+    "list": ("principal.roles", "tool.effects"),
+    "map": ("args",),
+}  # fmt: skip
+"""Readers of the facts beside `args.…`; left out where there is nothing but arguments."""
+
+# The first texts of each kind have no parts: they end the growth.
+TEMPLATES: dict[str, tuple[str, ...]] = {
+    "bool": (
+        "true", "false", "args.f", "args.x", "args.gone",
+        "({bool} && {bool})", "({bool} || {bool})", "({bool} && {bool} && {bool} && {bool})", "({bool} || {bool} || {bool})",
+        "!({bool})", "({bool} ? {bool} : {bool})", "({dyn} == {dyn})", "({dyn} != {dyn})",
+        "({int} == {int})", "({int} < {int})", "({int} <= {double})", "({double} > {int})", "({double} >= {double})", "({int} != {double})",
+        "({string} == {string})", "({string} != {string})", "({string} < {string})", "({string} >= {string})",
+        "({dyn} < {dyn})", "({dyn} <= {int})", "({string} > {dyn})", "({bytes} == {bytes})", "({bytes} < {bytes})", "({bool} == {bool})", "({bool} < {bool})",
+        "({list} == {list})", "({map} == {map})", "({string} in {list})", "({dyn} in {list})", "({int} in [{int}, {int}, {double}])",
+        "({string} in [{string}, {string}])", "({string} in {map})", "({dyn} in {dyn})", "({dyn} == null)", "(null != {dyn})",
+        "{string}.startsWith({string})", "{string}.endsWith({string})", "{string}.contains({string})",
+        "{string}.matches('^a+b?$')", "{string}.matches('b|[^a]c')", "{dyn}.matches('a.*b')",
+        "has({map}.a)", "has({dyn}.b)", "has(args.x.a)", "bool({dyn})", "bool({string})", "dyn({bool})",
+        "{list}.exists(+, {bool})", "{list}.all(+, {bool})", "{list}.exists_one(+, {bool})", "{map}.exists(+, {bool})", "{map}.all(+, {bool})",
+        "{dyn}.all(+, {bool})", "[{int}, {int}, {int}].exists(+, {bool})", "path({string}).under('/srv/data')", "path({string}).escapes", "url({string}).is_private",
+    ),
+    "int": (
+        "0", "1", "-1", "2", "7", "0x10", "9223372036854775807", "-9223372036854775808", "9007199254740993", "args.x",
+        "({int} + {int})", "({int} - {int})", "({int} * {int})", "({int} / {int})", "({int} % {int})", "(-{int})",
+        "({dyn} + {int})", "({bool} ? {int} : {int})", "size({string})", "size({list})", "{map}.size()", "{bytes}.size()",
+        "int({double})", "int({string})", "int({dyn})", "{string}.indexOf({string})", "{string}.lastIndexOf({string}, {int})",
+        "[{int}, {int}][{int}]", "dyn({int})",
+    ),
+    "double": (
+        "0.0", "-0.0", "1.0", "1.5", "-2.5e-3", "1e308", "9223372036854775807.0", "9007199254740992.0", ".5", "args.n", "args.k", "args.x",
+        "({double} + {double})", "({double} - {double})", "({double} * {double})", "({double} / {double})", "(-{double})",
+        "double({int})", "double({string})", "double({dyn})", "({bool} ? {double} : {double})", "(0.0 / {double})",
+    ),
+    "string": (
+        "''", "'a'", "'ab'", "'b\u00e9\U0001f600'", "'10'", "'-1.5'", "'true'", "r'a\\b'", "'''a'b\n'''", "'/srv/data/x'", "'https://example.com/a'", "'http://127.0.0.1'",
+        "args.s", "args.t", "args.x", "args['s']", "action.args.t",
+        "({string} + {string})", "string({int})", "string({double})", "string({bool})", "string({bytes})", "string({dyn})",
+        "{string}.lowerAscii()", "{string}.upperAscii()", "{string}.trim()", "{string}.charAt({int})", "{string}.substring({int})", "{string}.substring({int}, {int})",
+        "{string}.replace({string}, {string})", "{string}.replace({string}, {string}, {int})", "{list}.join({string})", "({bool} ? {string} : {string})",
+        "{list}[{int}]", "{map}.a", "{map}[{string}]", "url({string}).host",
+    ),
+    "bytes": ("b''", "b'ab'", "b'\\xff\\000'", "b'\u00e9'", "args.x", "bytes({string})", "({bytes} + {bytes})", "({bool} ? {bytes} : {bytes})"),
+    "list": (
+        "[]", "['a', 'b']", "args.l", "args.q", "args.x", "[{dyn}, {dyn}]", "[{string}]", "[{int}, {double}, {string}]", "({list} + {list})",
+        "{list}.map(+, {dyn})", "{list}.map(+, {bool}, {dyn})", "{list}.filter(+, {bool})", "{map}.filter(+, {bool})", "{string}.split({string})", "{string}.split({string}, {int})",
+        "({bool} ? {list} : {list})", "[{list}, {list}]",
+    ),
+    "map": ("{}", "{'a': 1}", "args.m", "args.x", "{'a': {dyn}, 'b': {dyn}}", "{{string}: {dyn}}", "{'a': {map}}", "({bool} ? {map} : {map})"),
+    "dyn": (
+        "args.x", "args.y", "dyn(args.n)", "args.gone", "dyn(1)", "args.when", "dyn(true)", "dyn({int})", "dyn({double})", "dyn({string})", "dyn({bool})", "dyn({bytes})", "dyn({list})", "dyn({map})",
+        "dyn(null)", "{map}.a", "{map}.b.a", "{map}['a']", "dyn({list}[{int}])", "{dyn}.a", "{dyn}[{dyn}]", "dyn({list}[0])", "dyn({dyn}.size())",
+    ),
+}  # fmt: skip
+"""How to write a value of each kind."""
+
+KINDS = tuple(TEMPLATES)
+
+_PART = re.compile(r"\{([a-z]+)\}")
+_MOST = 900  # characters; beyond only the ends of growth are chosen
+
+
+class Case(NamedTuple):
+    """One condition with the arguments it meets."""
+
+    text: str
+    args: dict[str, Any]
+
+
+def cases(*, roots: bool = True, plain: bool = False) -> st.SearchStrategy[Case]:
+    """Conditions that load under `Scope(TYPES)`, each with the arguments of an action.
+
+    Without `roots` a condition reads nothing but `args`. With `plain` the arguments hold only what
+    every implementation of CEL has: no foreign objects and no integers beyond 64 bits.
+    """
+    return st.builds(Case, expressions("bool", roots=roots), arguments(plain=plain))
+
+
+def expressions(kind: str = "bool", *, roots: bool = True) -> st.SearchStrategy[str]:
+    """Texts of expressions that mostly give a value of `kind`, one of `KINDS`."""
+    grown = st.binary(min_size=16, max_size=96).map(lambda data: grow(data, kind, roots=roots))
+    return grown.filter(loads)
+
+
+def loads(text: str) -> bool:
+    """Whether the text loads; a few that are grown do not, such as a string's variable plus 1."""
+    try:
+        check(parse(text), Scope(TYPES), condition=False)
+    except PolicyError:
+        return False
+    return True
+
+
+def grow(data: bytes, kind: str = "bool", *, roots: bool = True) -> str:
+    """The text that `data` stands for; it may not load."""
+    return _Growth(data, roots).grow(kind, 5)
+
+
+class _Growth:
+    """Grows one text; `data` decides."""
+
+    def __init__(self, data: bytes, roots: bool) -> None:
+        self._data = data
+        self._at = 0
+        self._roots = ROOTS if roots else {}
+        self._variables: list[str] = []
+        self._length = 0
+
+    def _below(self, limit: int) -> int:
+        if self._at >= len(self._data):
+            return 0
+        self._at += 1
+        return self._data[self._at - 1] % limit
+
+    def grow(self, kind: str, depth: int) -> str:
+        options = TEMPLATES[kind]
+        ended = depth <= 0 or self._at >= len(self._data) or self._length > _MOST
+        if ended:
+            options = tuple(text for text in options if not _PART.search(text))
+        # Variables of macros are of any kind.
+        options = (*options, *self._roots.get(kind, ()), *self._variables)
+        if not self._roots:
+            options = tuple(text for text in options if "action." not in text)
+        return self._fill(options[self._below(len(options))], depth - 1)
+
+    def _fill(self, text: str, depth: int) -> str:
+        parts: list[str] = []
+        at = 0
+        variable = ""
+        for found in _PART.finditer(text):
+            between = text[at : found.start()]
+            if "+" in between and "(+" in between:
+                variable = f"v{len(self._variables)}"
+                self._variables.append(variable)
+                between = between.replace("(+", f"({variable}")
+            parts.append(between)
+            self._length += len(between)
+            parts.append(self.grow(found[1], depth))
+            at = found.end()
+        if variable:
+            self._variables.pop()
+        parts.append(text[at:])
+        return "".join(parts)
+
+
+# What conditions meet
+
+_INTS = st.sampled_from([0, 1, -1, 2, 7, 2**53 + 1, 2**63 - 1, -(2**63)]) | st.integers(-100, 100)
+_FLOATS = st.sampled_from([0.0, -0.0, 1.0, 1.5, -2.5, 1e308, 9.223372036854775807e18, float("inf"), float("-inf"), float("nan")])  # fmt: skip
+_TEXTS = st.sampled_from(["", "a", "ab", "b", "10", "true", "/srv/data/x", "../x", "https://example.com", "http://10.0.0.1/"]) | st.text(max_size=4)  # fmt: skip
+_TIMES = st.sampled_from(
+    [
+        datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=UTC),
+        datetime(1970, 1, 1, tzinfo=timezone(timedelta(hours=5, minutes=30))),
+        datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+    ]
+)
+_SIMPLE = st.none() | st.booleans() | _INTS | _FLOATS | _TEXTS | st.binary(max_size=3) | _TIMES
+_STRANGE: list[Any] = [2**63, -(2**70), Decimal(1), datetime(2026, 1, 1), object(), {1: 2}, "a\ud800"]  # fmt: skip
+
+
+def _nested(leaf: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        leaf,
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["a", "b", "\u00e9"]), inner, max_size=2)
+        ),
+        max_leaves=5,
+    )
+
+
+def arguments(*, plain: bool = False) -> st.SearchStrategy[dict[str, Any]]:
+    """The arguments of an action: mostly as `TYPES` declares, some absent, some of another type."""
+    leaf = _SIMPLE if plain else _SIMPLE | st.sampled_from(_STRANGE)
+    anything = _nested(leaf)
+    right: Mapping[str, st.SearchStrategy[Any]] = {
+        "s": _TEXTS, "t": _TEXTS, "n": _INTS | _FLOATS, "k": _INTS | _FLOATS, "f": st.booleans(),
+        "l": st.lists(_TEXTS, max_size=3), "q": st.lists(_INTS | _FLOATS, max_size=3),
+        "m": st.dictionaries(st.sampled_from(["a", "b", "c"]), anything, max_size=2),
+        "x": anything, "y": anything, "when": _TIMES, "gone": st.nothing(),
+    }  # fmt: skip
+    usual = {name: values for name, values in right.items() if name != "gone"}
+    return st.one_of(
+        st.fixed_dictionaries(usual),
+        st.fixed_dictionaries({}, optional=usual),
+        st.dictionaries(st.sampled_from(sorted(TYPES)), anything, max_size=len(TYPES)),
+    )
+
+
+def facts() -> st.SearchStrategy[dict[str, Any]]:
+    """What an activation holds beside its arguments, by attribute; some facts are unknown."""
+    return st.fixed_dictionaries(
+        {
+            "type": st.sampled_from(["drop", "read", "sql"]),
+            "name": st.sampled_from(["sql", "read"]),
+            "principal": st.fixed_dictionaries(
+                {
+                    "id": st.just("bob"),
+                    "roles": st.lists(st.sampled_from(["ops", "x"]), max_size=2),
+                },
+                optional={"tenant": st.just("acme")},
+            ),
+            "session": st.fixed_dictionaries({"tool_calls": st.integers(0, 5)}),
+            "run": st.fixed_dictionaries({}, optional={"tokens": st.integers(0, 5)}),
+            "tool": st.fixed_dictionaries({"effects": st.just(["read"])}),
+            "now": _TIMES,
+        }
+    )
