@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from wardline.action import DEFAULT_KINDS
-from wardline.activation import UNLISTED, UNLISTED_FOR_ALLOW, Activation
+from wardline.activation import Activation
 from wardline.canonical import Plain, encode, private_copy
 from wardline.cel.values import charge
 from wardline.changes import apply_changes
@@ -19,10 +19,12 @@ from wardline.decision import ALLOW, ASK, DENY, Advice, Ask, Decision, Failure
 from wardline.detectors import masks
 from wardline.errors import CanonicalError, EvaluationError
 from wardline.fingerprint import fingerprint
+from wardline.matching import match_rules, tool_view
+from wardline.policy.groups import Group
 from wardline.verdict import ENGINE_RULE, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from wardline.action import Action
     from wardline.changes import Path
@@ -51,12 +53,12 @@ def decide(policies: PolicySet, action: Action, facts: Facts) -> Decision:
     applied = policies.applicable(facts.principal)
     if not applied or not applied[0][1]:
         return _standing(policies, "builtin:no-policy", "no policy document applies to this agent")
-    candidates = policies.candidates(
+    groups = policies.candidates(
         action.kind, action.stage, action.name, action.type, action.verb
-    )
-    if not candidates:
+    ).groups
+    if not groups:
         return _settle(policies, action, facts, applied, _NONE, _NONE, None)
-    matched, failed, replacement = _evaluate(policies, action, facts, applied, candidates)
+    matched, failed, replacement = _evaluate(policies, action, facts, applied, groups)
     return _settle(policies, action, facts, applied, matched, failed, replacement)
 
 
@@ -90,31 +92,36 @@ def _evaluate(
     action: Action,
     facts: Facts,
     applied: tuple[tuple[Document, bool], ...],
-    candidates: Sequence[Rule],
+    groups: Iterable[Group],
 ) -> tuple[tuple[Rule, ...], tuple[Failure, ...], Plain | None]:
     """Return the rules that hold, those that failed, and the new arguments or result if any."""
-    acting = dict(applied)
-    names = {document.name: document for document, _ in applied}
     env = _activation(action, facts, action.args, facts.result)
-    matched, failed = _matches(env, action.verb, candidates, names, acting, facts)
+    matched, failed = match_rules(env, action.verb, groups, applied, facts)
     if facts.error is not None:
         return tuple(matched), tuple(failed), None  # what failed has no result to change
-    changes = [rule for rule in matched if rule.action in _CHANGES and _binds(rule, names, facts)]
+    documents = {document.name: document for document, _ in applied}
+    changes = [
+        rule
+        for rule in matched
+        if rule.action in _CHANGES and _binds(rule, documents[rule.document], facts)
+    ]
     if not changes:
         return tuple(matched), tuple(failed), None
-    replacement, broken = _changed(env, action, facts, changes)
+    replacement, broken = _changed(env, action, facts, changes, documents)
     if replacement is None:
         return tuple(matched), (*failed, *broken), None
     # Restricting rules hold on what came in and on what would run.
     if action.stage == "before":
         after = _activation(action, facts, replacement.tree, facts.result, env.budget)
         verb = action.verb_of(replacement.tree)
-        candidates = policies.candidates(action.kind, action.stage, action.name, action.type, verb)
+        groups = policies.candidates(
+            action.kind, action.stage, action.name, action.type, verb
+        ).groups
     else:
         after = _activation(action, facts, action.args, replacement.tree, env.budget)
         verb = action.verb
-    again = [rule for rule in candidates if rule.restricting and rule.action not in _CHANGES]
-    more, broken = _matches(after, verb, again, names, acting, facts)
+    again = [group for group in groups if group.restricting and not group.changes]
+    more, broken = match_rules(after, verb, again, applied, facts)
     return (
         tuple(dict.fromkeys((*matched, *more))),
         (*failed, *(one for one in broken if all(one.rule is not known.rule for known in failed))),
@@ -127,7 +134,7 @@ def look_at(
 ) -> tuple[list[Rule], list[Failure]]:
     """Return whether one rule holds, as ([rule], []), fails, as ([], [failure]), or neither."""
     env = _activation(action, facts, action.args, facts.result)
-    return _matches(env, action.verb, (rule,), {document.name: document}, {document: acting}, facts)
+    return match_rules(env, action.verb, (Group((rule,)),), ((document, acting),), facts)
 
 
 def _activation(
@@ -142,82 +149,16 @@ def _activation(
     return env
 
 
-def _matches(
-    env: Activation,
-    verb: str,
-    candidates: Iterable[Rule],
-    names: dict[str, Document],
-    acting: dict[Document, bool],
-    facts: Facts,
-) -> tuple[list[Rule], list[Failure]]:
-    matched: list[Rule] = []
-    failed: list[Failure] = []
-    own = env.type
-    alone = (own,)
-    many_views = bool(verb) and verb != own
-    last = entry = document = None
-    for rule in candidates:
-        if rule.document != last:
-            last = rule.document
-            document = names.get(last)
-            entry = document.tools.entry(env.name) if document is not None else None
-        if document is None or not (rule.restricting or acting[document]):
-            continue
-        if rule.agent is not None and not _is_agent(rule, facts):
-            continue
-        program = rule.program
-        if program is None:
-            matched.append(rule)
-            continue
-        if facts.error is not None and "action.error" not in program.reads:
-            continue  # what failed has no result that the other rules on `after` could read
-        if entry is not None:
-            env.tool = entry.view
-        else:
-            env.tool = UNLISTED if rule.restricting else UNLISTED_FOR_ALLOW
-        problem = None
-        views = _views(own, verb, rule, entry) if many_views and rule.reads_type else alone
-        for type_ in views:
-            env.type = type_
-            try:
-                if program.test(env):
-                    matched.append(rule)
-                    problem = None
-                    break
-            except EvaluationError as error:
-                problem = Failure(rule, str(error))
-        if problem is not None:
-            failed.append(problem)
-    env.type = own
-    return matched, failed
-
-
-def _views(own: str, verb: str, rule: Rule, entry: Any) -> tuple[str, ...]:
-    """Return the values of `action.type` under which a rule looks at the action."""
-    if rule.restricting:
-        return (own, verb)
-    return (verb,) if entry is not None and entry.type_from == "action" else (own,)
-
-
-def _is_agent(rule: Rule, facts: Facts) -> bool:
-    """Whether the rule is for this principal; a restricting one also for anybody it acts for."""
-    assert rule.agent is not None
-    principal = facts.principal
-    match = rule.agent.match
-    if match(principal.id) or match(principal.name or principal.id):
-        return True
-    return rule.restricting and any(match(member) for member in principal.chain)
-
-
-def _binds(rule: Rule, names: dict[str, Document], facts: Facts) -> bool:
-    if rule.mode == "audit":
-        return False
-    document = names[rule.document]
-    return facts.modes.get(document.name, document.mode) != "audit"
+def _binds(rule: Rule, document: Document, facts: Facts) -> bool:
+    return rule.mode != "audit" and facts.modes.get(document.name, document.mode) != "audit"
 
 
 def _changed(
-    env: Activation, action: Action, facts: Facts, rules: Sequence[Rule]
+    env: Activation,
+    action: Action,
+    facts: Facts,
+    rules: Sequence[Rule],
+    documents: Mapping[str, Document],
 ) -> tuple[Plain | None, list[Failure]]:
     """Return what redact and transform rules make of the arguments, or on `after` of the result.
 
@@ -225,6 +166,7 @@ def _changed(
     """
     values: dict[Rule, list[tuple[Path, Any]]] = {}
     for rule in rules:
+        env.tool = tool_view(documents[rule.document], action.type, restricting=True)
         try:
             values[rule] = [
                 (path, private_copy(program.value(env), root="set").tree)

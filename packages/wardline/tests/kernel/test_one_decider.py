@@ -79,9 +79,9 @@ def test_ENG_12_ten_thousand_anchored_rules_cost_what_a_hundred_do() -> None:
             for i in range(count)
         )
         policies = parse_policies(f"{HEAD}default_action: allow\nrules:\n{rules}")
-        found = policies.candidates("tool_call", "before", "tool-7", "tool-7")
+        found = policies.candidates("tool_call", "before", "tool-7", "tool-7").rules
         assert [rule.name for rule in found] == ["r7"]
-        return len(policies.candidates("tool_call", "before", "other", "other"))
+        return len(policies.candidates("tool_call", "before", "other", "other").rules)
 
     assert looked_at(100) == looked_at(10_000) == 0
 

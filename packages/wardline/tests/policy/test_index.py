@@ -36,7 +36,7 @@ MIXED = rules(
 
 
 def found(name: str, verb: str = "", kind: str = "tool_call", stage: str = "before") -> list[str]:
-    candidates = MIXED.candidates(kind, stage, name, type_of(name), verb)
+    candidates = MIXED.candidates(kind, stage, name, type_of(name), verb).rules
     assert [rule.ordinal for rule in candidates] == sorted({rule.ordinal for rule in candidates})
     return [rule.name for rule in candidates]
 
@@ -84,7 +84,7 @@ def test_LANG_7_tools_compare_in_normal_form() -> None:
     policies = rules("name: r, tool: '\uff24elete_*', action: deny")
     for name in ("delete_all", "DELETE_ALL", " delete_x", "\uff44elete_x"):
         action = Action("tool_call", name, {})
-        assert policies.candidates("tool_call", "before", name, action.type, action.verb)
+        assert policies.candidates("tool_call", "before", name, action.type, action.verb).rules
 
 
 @given(st.text("ab*?", max_size=6), st.text("ab*?", max_size=6))

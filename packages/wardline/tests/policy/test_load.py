@@ -263,7 +263,7 @@ def test_ten_thousand_rules_load() -> None:
     policies = parse_policies(text)
     print(f"10,000 rules load in {time.perf_counter() - began:.2f} s")
     found = policies.candidates("tool_call", "before", "tool_77", "tool_77")
-    assert [rule.name for rule in found] == ["rule-77"]
+    assert [rule.name for rule in found.rules] == ["rule-77"]
 
 
 def test_importing_the_package_loads_nothing_from_elsewhere() -> None:

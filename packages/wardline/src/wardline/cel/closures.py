@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from wardline.cel import nets, values
 from wardline.cel.kinds import ABSENT, Optional
-from wardline.cel.shortcuts import ACTION_TEXT
 from wardline.cel.values import BudgetError, charge, kind_of
 from wardline.errors import EvaluationError
 
@@ -18,12 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wardline.cel import regex
-    from wardline.cel.shortcuts import Activation, Frame, Run
+    from wardline.cel.activation import Activation, Frame, Run
 
 __all__ = [
     "ABSORBED",
     "action_field",
     "apply",
+    "argument",
     "binary",
     "choice",
     "constant",
@@ -103,12 +103,22 @@ def now(env: Activation, frame: Frame) -> Any:
     return env.now
 
 
+def argument(name: str) -> Run:
+    """`args.name`."""
+
+    def argument(env: Activation, frame: Frame) -> Any:
+        args = env.args
+        if name in args:
+            return args[name]
+        raise EvaluationError(f"no such argument: {name}")
+
+    return argument
+
+
 def action_field(field: str) -> Run:
     """`action.field`."""
     if field == "args":
         return whole_args
-    if field in ACTION_TEXT:
-        return ACTION_TEXT[field]
 
     def action(env: Activation, frame: Frame) -> Any:
         return getattr(env, field)

@@ -1,9 +1,8 @@
 """Turns a checked tree into Python closures that evaluate it with CEL's exact meaning.
 
 Every node becomes a function of the activation (`env`) and the frame (`frame`, the values of macro
-variables by slot). Shapes that policies are full of, such as `action.type in ['a', 'b']` and
-`args.x == 'y'`, become one closure instead of several; each falls back to the general operator as
-soon as a value is not of the expected type, so there is one meaning. `shortcuts.py` holds them.
+variables by slot). This is the one meaning of the language: what is generated for many conditions
+at once (`cel/fast`) answers nothing that it would not answer the same way, to the step.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from wardline.cel import closures, loops, regex, times
 from wardline.cel.functions import CALLS, METHODS
 from wardline.cel.kinds import TYPE_NAMES
 from wardline.cel.scope import argument_of
-from wardline.cel.shortcuts import comparison, membership, read_argument
 from wardline.cel.tree import (
     Binary,
     Bind,
@@ -46,7 +44,7 @@ from wardline.cel.types import METHODS as METHOD_SIGNATURES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wardline.cel.shortcuts import Run
+    from wardline.cel.activation import Run
 
 __all__ = ["Builder", "cost_of"]
 
@@ -118,8 +116,8 @@ class Builder:
             case Unary(op=op, operand=operand):
                 inner = self._node(operand, bound)
                 return closures.negation(inner) if op == "!" else closures.negative(inner)
-            case Binary():
-                return self._binary(node, bound)
+            case Binary(op=op, left=left, right=right):
+                return closures.binary(op, self._node(left, bound), self._node(right, bound))
             case Logic(op=op, terms=terms):
                 built = [self._node(term, bound) for term in terms]
                 return closures.logic(built, decides=op == "||", op=op)
@@ -155,7 +153,7 @@ class Builder:
     def _select(self, node: Select, bound: dict[str, int]) -> Run:
         argument = argument_of(node)
         if argument is not None and _free(bound):
-            return read_argument(argument)
+            return closures.argument(argument)
         root = _root(node.operand, bound)
         if root == "action":
             return closures.action_field(node.field)
@@ -184,7 +182,7 @@ class Builder:
     def _index(self, node: Index, bound: dict[str, int]) -> Run:
         argument = argument_of(node)
         if argument is not None and _free(bound):
-            return read_argument(argument)
+            return closures.argument(argument)
         return closures.index(self._node(node.operand, bound), self._node(node.index, bound))
 
     # Functions and operators
@@ -215,21 +213,6 @@ class Builder:
             args = [closures.constant(times.zone(first.value))]  # found once, while loading
         return closures.apply(METHODS[name], [target, *args])
 
-    def _binary(self, node: Binary, bound: dict[str, int]) -> Run:
-        op, left, right = node.op, node.left, node.right
-        if _free(bound):
-            if op == "in" and isinstance(right, ListOf) and right.items:
-                short = membership(left, right, self._node(left, bound))
-                if short is not None:
-                    return short
-            if op in _MIRRORED and isinstance(left, Literal) and not isinstance(right, Literal):
-                op, left, right = _MIRRORED[op], right, left
-            if op in _MIRRORED and isinstance(right, Literal):
-                short = comparison(op, left, right.value, self._node(left, bound))
-                if short is not None:
-                    return short
-        return closures.binary(op, self._node(left, bound), self._node(right, bound))
-
     def _comprehension(self, node: Comprehension | PairComprehension, bound: dict[str, int]) -> Run:
         items = self._node(node.items, bound)
         if isinstance(node, PairComprehension):
@@ -258,11 +241,8 @@ class Builder:
                 return loops.map_items(macro, items, turns, guard, step, steps)
 
 
-_MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-
-
 def _free(bound: dict[str, int]) -> bool:
-    """Whether no variable hides the roots that shortcuts read."""
+    """Whether no variable hides the roots of an argument."""
     return "args" not in bound and "action" not in bound
 
 

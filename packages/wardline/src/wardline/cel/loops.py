@@ -12,7 +12,7 @@ from wardline.cel.values import BudgetError, charge, kind_of
 from wardline.errors import EvaluationError
 
 if TYPE_CHECKING:
-    from wardline.cel.shortcuts import Activation, Frame, Run
+    from wardline.cel.activation import Activation, Frame, Run
 
 __all__ = [
     "Turns",

@@ -10,12 +10,12 @@ from wardline.cel.evaluate import Builder, cost_of
 from wardline.cel.plain import plain
 from wardline.cel.scope import Scope
 from wardline.cel.tree import Binary, Expr, ListOf, Literal, Logic, Node, dotted
-from wardline.cel.values import BudgetError
+from wardline.cel.values import charge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from wardline.cel.shortcuts import Activation, Run
+    from wardline.cel.activation import Activation, Run
 
 __all__ = ["Anchors", "Program", "anchors", "compile", "compile_open"]
 
@@ -32,14 +32,25 @@ class Program:
 
     __slots__ = ("cost", "expr", "reads", "test", "text", "value")
 
-    def __init__(self, expr: Expr, reads: frozenset[str], run: Run, slots: int) -> None:
+    def __init__(self, expr: Expr, reads: frozenset[str]) -> None:
         self.text = expr.text
         self.expr = expr
         self.reads = reads
         self.cost = cost_of(expr.root)
-        # Closures instead of methods: they save a call and two attribute reads on the hot path.
-        self.test: Callable[[Activation], bool] = _test(run, self.cost, slots)
-        self.value: Callable[[Activation], Any] = _value(run, self.cost, slots)
+        # Attributes instead of methods, so that the first call can put what it built in its place:
+        # most conditions of a large policy are never evaluated one by one.
+        self.test: Callable[[Activation], bool] = self._first_test
+        self.value: Callable[[Activation], Any] = self._first_value
+
+    def _first_value(self, env: Activation) -> Any:
+        builder = Builder(self.expr)
+        self.value = _value(builder.build(), self.cost, builder.slots)
+        return self.value(env)
+
+    def _first_test(self, env: Activation) -> bool:
+        builder = Builder(self.expr)
+        self.test = _test(builder.build(), self.cost, builder.slots)
+        return self.test(env)
 
     def __repr__(self) -> str:
         return f"Program({self.text!r})"
@@ -47,22 +58,16 @@ class Program:
 
 def _value(run: Run, cost: int, slots: int) -> Callable[[Activation], Any]:
     def value(env: Activation) -> Any:
-        env.budget = left = env.budget - cost
-        if left < 0:
-            raise BudgetError("the condition needs more steps than one decision may take")
+        charge(env, cost)
         return plain(run(env, [None] * slots), env)
 
     return value
 
 
 def _test(run: Run, cost: int, slots: int) -> Callable[[Activation], bool]:
-    empty: list[Any] = []
-
     def test(env: Activation) -> bool:
-        env.budget = left = env.budget - cost
-        if left < 0:
-            raise BudgetError("the condition needs more steps than one decision may take")
-        result = run(env, [None] * slots if slots else empty)
+        charge(env, cost)
+        result = run(env, [None] * slots)
         if result is True or result is False:
             return result
         raise not_bool("a condition", result)
@@ -77,9 +82,7 @@ def compile(expr: Expr, scope: Scope, *, condition: bool = True) -> Program:
     or false. Raises PolicyError with every mistake that was found.
     """
     found = check(expr, scope, condition=condition)
-    builder = Builder(expr)
-    run = builder.build()
-    return Program(expr, found.reads, run, builder.slots)
+    return Program(expr, found.reads)
 
 
 def compile_open(

@@ -10,6 +10,7 @@ from wardline.action import type_of
 from wardline.changes import format_path, overlap
 from wardline.errors import PolicyError, Problem
 from wardline.policy.globs import Globs, intersect
+from wardline.policy.groups import Candidates
 from wardline.policy.index import Index
 from wardline.policy.model import CLEARANCES, ArgumentEntry, Document, Rule, ToolEntry
 
@@ -27,6 +28,7 @@ BUDGET: Final = 200_000
 _MOST_CACHED: Final = 256
 _LONGEST_CACHED: Final = 1024
 _MOST_COMPARED: Final = 2000
+_NO_CANDIDATES: Final = Candidates(())
 
 
 class PolicySet:
@@ -101,14 +103,14 @@ class PolicySet:
         name: str,
         type: str,
         verb: str = "",
-    ) -> Sequence[Rule]:
-        """Return the rules whose `on`, `tool` and anchors an action fits, each once, by ordinal.
+    ) -> Candidates:
+        """Return the rules whose `on`, `tool` and anchors an action fits, each once.
 
         Rules that are left out cannot match; those in the answer still have an `agent` and a
         condition. `type` is `type_of(name)`, `verb` that of the argument `action`, or "".
         """
         index = self._indexes.get((kind, stage))
-        return () if index is None else index.candidates(name, type, verb)
+        return _NO_CANDIDATES if index is None else index.candidates(name, type, verb)
 
     def applicable(self, principal: Principal) -> tuple[tuple[Document, bool], ...]:
         """Return the documents that apply, each with whether it does to the acting principal itself.
