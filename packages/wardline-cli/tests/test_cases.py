@@ -70,7 +70,7 @@ def test_the_same_as_json(cli, cases):
     assert ran.code == 1
     made = ran.json
     assert (made["ok"], made["passed"], made["failed"]) == (False, 2, 2)
-    bad, good = made["files"]
+    bad, good = made["suites"][0]["files"]
     assert (bad["file"], good["file"]) == ("cases/bad.yaml", "cases/good.yaml")
     first, second = bad["cases"]
     assert (first["line"], first["passed"], first["decision"]["effect"]) == (
@@ -108,3 +108,67 @@ def test_a_policy_that_does_not_load_exits_with_1(cli, cases, policy):
     ran = cli("test", "policy.yaml")
     assert (ran.code, ran.out) == (1, "")
     assert "did you mean `rules`?" in ran.err
+
+
+# Coverage and mutants
+
+
+def test_coverage_and_mutants_are_shown_with_their_places(cli, cases):
+    ran = cli("test", ".", "--coverage", "--mutate")
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert "Coverage of policy.yaml" in lines
+    assert "  rules  100 %  2 of 2 match some case and not another" in lines
+    assert "  terms  100 %  0 of 0 outcomes of the terms of conditions" in lines
+    assert "  policy.yaml: document test: no case comes to `default_action: deny`" in lines
+    assert "Mutants of policy.yaml" in lines
+    at = lines.index("  policy.yaml:4:17: `default_action`: deny becomes allow")
+    assert lines[at + 1 : at + 3] == ["    -default_action: deny", "    +default_action: allow"]
+    assert lines[at + 3].startswith("    no case notices; mutant document.default_action.")
+    assert lines[-1] == "2 passed, 0 failed"
+
+
+def test_what_is_measured_can_be_demanded(cli, cases):
+    assert cli("test", ".", "--coverage", "--fail-under", "100").code == 0
+    ran = cli("test", ".", "--coverage", "--mutate", "--fail-under", "95")
+    assert ran.code == 1
+    assert "policy.yaml: mutants " in ran.out
+    assert " %, under 95 %" in ran.out
+    made = cli("test", ".", "--coverage", "--mutate", "--json").json
+    (suite,) = made["suites"]
+    assert suite["coverage"]["rules"] == {"percent": 100, "of": 2}
+    survived = suite["mutants"]["survived"]
+    assert {"mutant", "what", "file", "line", "column", "diff"} == set(survived[0])
+    (cases / "mutants.yaml").write_text(
+        "".join(f"- {{mutant: {one['mutant']}, reason: x}}\n" for one in survived)
+    )
+    ran = cli("test", ".", "--mutate", "--fail-under", "100")
+    assert ran.code == 0
+    assert f", {len(survived)} accepted" in ran.out
+    (cases / "mutants.yaml").write_text("- {mutant: gone, reason: x}\n")
+    ran = cli("test", ".", "--mutate")
+    assert (ran.code, ran.out) == (1, "")
+    assert "cases/mutants.yaml:1:3: error: there is no mutant `gone`" in ran.err
+
+
+def test_no_mutants_are_made_where_a_case_fails(cli, cases):
+    (cases / "bad.yaml").write_text(FAILING)
+    ran = cli("test", ".", "--mutate")
+    assert ran.code == 1
+    assert "no mutants were made" in ran.out
+    assert "mutants" not in cli("test", ".", "--mutate", "--json").json["suites"][0]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--fail-under", "95"), "add --coverage"),
+        (("--accept", "x.yaml", "--coverage"), "add --mutate"),
+        (("--coverage", "--fail-under", "101"), "from 0 to 100"),
+        (("--coverage", "--fail-under", "many"), "many"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(cli, cases, options, says):
+    ran = cli("test", ".", *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err

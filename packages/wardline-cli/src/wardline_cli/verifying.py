@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, Final
+
+from wardline_cli.progress import progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,23 +23,8 @@ def verified(directory: Path, *, quiet: bool) -> VerifyReport:
     """Verify the ledger in a directory; shows progress on a terminal unless `quiet`."""
     from wardline.ledger import verify
 
-    if quiet or not sys.stderr.isatty():
-        return verify(directory)
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    with Progress(
-        TextColumn("verifying"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task("")
-        return verify(
-            directory, progress=lambda done, total: bar.update(task, completed=done, total=total)
-        )
+    with progress("verifying", quiet=quiet, in_bytes=True) as step:
+        return verify(directory, progress=step)
 
 
 def as_dict(report: VerifyReport) -> dict[str, Any]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wardline.policy.compile import PolicySet
     from wardline.policy.model import Document, Rule
 
-__all__ = ["Explanation", "Finding", "explain"]
+__all__ = ["Explanation", "Finding", "explain", "out_of_reach"]
 
 
 class Finding:
@@ -71,7 +71,7 @@ def explain(policies: PolicySet, action: Action, facts: Facts) -> Explanation:
 def _finding(
     rule: Rule, document: Document, applied: dict[Document, bool], action: Action, facts: Facts
 ) -> Finding:
-    if reason := _out_of_reach(rule, document, applied, action):
+    if reason := out_of_reach(rule, document, applied, action):
         return Finding(rule, "not matched", reason)
     matched, failed = look_at(rule, document, action, facts, acting=applied[document])
     if matched:
@@ -87,7 +87,7 @@ def _finding(
     return Finding(rule, "not matched", why)
 
 
-def _out_of_reach(
+def out_of_reach(
     rule: Rule, document: Document, applied: dict[Document, bool], action: Action
 ) -> str:
     """Return why a rule is not even looked at, or ""."""

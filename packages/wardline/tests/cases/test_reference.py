@@ -7,7 +7,8 @@ from pathlib import Path
 
 from wardline.cases import find_suites, run_cases
 from wardline.cases.expected import EXPECT_KEYS
-from wardline.cases.given import ACTION_KEYS, FACT_KEYS
+from wardline.cases.given import ACTION_KEYS
+from wardline.cases.known import FACT_KEYS
 
 PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "cases.md").read_text()
 

@@ -2,60 +2,207 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from wardline_cli import exits, output
 from wardline_cli.failures import UsageError
 from wardline_cli.options import Json, TestPaths, group
+from wardline_cli.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from wardline.cases import CaseFile, CaseResult
+    from wardline.cases import CaseFile, CaseResult, Coverage, MutationScore, Suite
 
 __all__ = ["app", "run"]
 
 app = group("test")
 
+_Coverage = Annotated[
+    bool,
+    Parameter(
+        name="--coverage",
+        negative="",
+        show_default=False,
+        help="Say what of the policy no case shows.",
+    ),
+]
+_Mutate = Annotated[
+    bool,
+    Parameter(
+        name="--mutate",
+        negative="",
+        show_default=False,
+        help="Change the policy in small ways, and say which no case notices.",
+    ),
+]
+_Accept = Annotated[
+    Path | None,
+    Parameter(
+        name="--accept",
+        help="A list of mutants that are no mistake. Default: mutants.yaml beside the cases.",
+    ),
+]
+_FailUnder = Annotated[
+    int, Parameter(name="--fail-under", help="Fail where a percentage is lower than this.")
+]
+
+
+class _Ran:
+    """What became of the cases of one suite."""
+
+    def __init__(self, suite: Suite, *, coverage: bool) -> None:
+        from wardline.cases import coverage as covered
+        from wardline.cases import run_cases
+
+        self.suite = suite
+        policies = suite.policies()
+        self.files = [(file, run_cases(policies, file.cases)) for file in suite.files]
+        self.failed = sum(not one.passed for _, results in self.files for one in results)
+        self.passed = len(suite.cases) - self.failed
+        self.coverage: Coverage | None = covered(policies, suite.cases) if coverage else None
+        self.mutants: MutationScore | None = None
+
+    @property
+    def name(self) -> str:
+        return ", ".join(map(str, self.suite.paths))
+
+    def percentages(self) -> Iterator[tuple[str, int]]:
+        """Yield what was measured."""
+        if self.coverage is not None:
+            yield "rules", self.coverage.rules_percent
+            yield "terms", self.coverage.terms_percent
+        if self.mutants is not None:
+            yield "mutants", self.mutants.percent
+
+    def as_dict(self) -> dict[str, Any]:
+        made: dict[str, Any] = {
+            "policies": [str(path) for path in self.suite.paths],
+            "files": [_as_dict(file, results) for file, results in self.files],
+        }
+        if self.coverage is not None:
+            made["coverage"] = self.coverage.as_dict()
+        if self.mutants is not None:
+            made["mutants"] = self.mutants.as_dict()
+        return made
+
 
 @app.default
-def run(*paths: TestPaths, as_json: Json = False) -> int:
+def run(
+    *paths: TestPaths,
+    coverage: _Coverage = False,
+    mutate: _Mutate = False,
+    accept: _Accept = None,
+    fail_under: _FailUnder = 0,
+    as_json: Json = False,
+) -> int:
     """Judge the cases of policies: one action each, with the decision that is expected.
 
     A policy's cases are in cases/*.yaml beside it; of a folder, all folders called
     cases are taken. A file of cases can be named itself.
 
+    --coverage: every rule should match some case and not match another, and every
+    term of a condition should be true in some case and false in another.
+    --mutate: a small change to the policy should make some case fail. The changes
+    are made in memory; mutants.yaml lists those that make no difference.
+
     For example:
         wardline test policy.yaml
-        wardline test policies/ --json
+        wardline test policies/ --coverage --mutate --fail-under 95
 
-    Exits with 0 if every case passes, with 1 if one fails or does not load.
+    Exits with 0 if every case passes and no percentage is under --fail-under, with 1
+    otherwise and where something does not load.
     """
-    from wardline.cases import find_suites, run_cases
+    from wardline.cases import find_suites
+    from wardline.cases import mutate as mutated
 
     if not paths:
         raise UsageError("name a policy, a folder or a file of cases: `wardline test policy.yaml`")
-    ran: list[tuple[CaseFile, Sequence[CaseResult]]] = []
-    for suite in find_suites(paths):
-        policies = suite.policies()
-        ran += [(file, run_cases(policies, file.cases)) for file in suite.files]
-    failed = sum(not one.passed for _, results in ran for one in results)
-    passed = sum(len(results) for _, results in ran) - failed
+    if fail_under and not (coverage or mutate):
+        raise UsageError("--fail-under needs a percentage: add --coverage, --mutate or both")
+    if accept is not None and not mutate:
+        raise UsageError("--accept says something about mutants: add --mutate")
+    if not 0 <= fail_under <= 100:
+        raise UsageError("--fail-under is a percentage from 0 to 100")
+    ran = [_Ran(suite, coverage=coverage) for suite in find_suites(paths)]
+    failed, passed = sum(one.failed for one in ran), sum(one.passed for one in ran)
+    if mutate and not failed:
+        for one in ran:
+            with progress(f"changing {one.name}", quiet=as_json) as step:
+                one.mutants = mutated(one.suite, accept, step)
+    low = [
+        (one.name, what, value)
+        for one in ran
+        for what, value in one.percentages()
+        if value < fail_under
+    ]
+    ok = not failed and not low
     if as_json:
         output.print_json(
-            {
-                "ok": not failed,
-                "passed": passed,
-                "failed": failed,
-                "files": [_as_dict(file, results) for file, results in ran],
-            }
+            {"ok": ok, "passed": passed, "failed": failed, "suites": [one.as_dict() for one in ran]}
         )
-        return exits.FAILED if failed else exits.OK
-    for file, results in ran:
-        _show(file, results)
+        return exits.OK if ok else exits.FAILED
+    for one in ran:
+        _show_suite(one)
+    if mutate and failed:
+        output.say("\nno mutants were made: they say something only where every case passes")
     output.say()
-    output.say(output.paint(f"{passed} passed, {failed} failed", "red" if failed else "green"))
-    return exits.FAILED if failed else exits.OK
+    for name, what, value in low:
+        output.say(
+            output.paint(f"{output.printable(name)}: {what} {value} %, under {fail_under} %", "red")
+        )
+    output.say(output.paint(f"{passed} passed, {failed} failed", "green" if ok else "red"))
+    return exits.OK if ok else exits.FAILED
+
+
+def _show_suite(ran: _Ran) -> None:
+    for file, results in ran.files:
+        _show(file, results)
+    if ran.coverage is not None:
+        output.say()
+        _show_coverage(ran.name, ran.coverage)
+    if ran.mutants is not None:
+        output.say()
+        _show_mutants(ran.name, ran.mutants)
+
+
+def _show_coverage(name: str, found: Coverage) -> None:
+    covered = sum(one.covered for one in found.rules)
+    seen, outcomes = found.terms_seen
+    output.say(output.paint(f"Coverage of {output.printable(name)}", "bold"))
+    output.say(
+        f"  rules  {found.rules_percent:>3} %  {covered} of {len(found.rules)} match some case and "
+        "not another"
+    )
+    output.say(
+        f"  terms  {found.terms_percent:>3} %  {seen} of {outcomes} outcomes of the terms of "
+        "conditions"
+    )
+    for file, line, message in found.missing():
+        where = f"{file}:{line}" if line else file
+        output.say(f"  {output.printable(f'{where}: {message}')}")
+
+
+def _show_mutants(name: str, score: MutationScore) -> None:
+    output.say(output.paint(f"Mutants of {output.printable(name)}", "bold"))
+    accepted = f", {len(score.accepted)} accepted" if score.accepted else ""
+    output.say(
+        f"  caught {score.percent:>3} %  {score.caught} of {score.caught + len(score.survived)}"
+        f"{accepted}"
+    )
+    for one in score.survived:
+        output.say()
+        where = f"{one.source.file}:{one.line}:{one.column}"
+        output.say(f"  {output.printable(f'{where}: {one.what}')}")
+        for line in one.diff():
+            if not line.startswith("@@"):
+                colour = "red" if line.startswith("-") else "green"
+                output.say(f"    {output.paint(output.printable(line), colour)}")
+        output.say(f"    no case notices; mutant {output.printable(one.id)}")
 
 
 def _as_dict(file: CaseFile, results: Sequence[CaseResult]) -> dict[str, Any]:
@@ -98,8 +245,6 @@ def _why(result: CaseResult) -> list[str]:
 
 def _value(value: Any) -> str:
     """Return a value on one line: texts as they are, the rest as JSON."""
-    import json
-
     if value is None:
         return "nothing"
     return output.printable(

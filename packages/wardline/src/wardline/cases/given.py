@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from wardline.action import AFTER_KINDS, KINDS, STAGES, Action, Principal
+from wardline.action import AFTER_KINDS, KINDS, STAGES, Action
 from wardline.canonical import private_copy
-from wardline.cases.plain import microseconds, moment, value_of
+from wardline.cases.known import Known
+from wardline.cases.plain import value_of
 from wardline.cases.used import exceeded_by_use
-from wardline.errors import CanonicalError, ConfigurationError, PolicyError
-from wardline.facts import COUNTERS, Facts
+from wardline.consult import Consultant
+from wardline.errors import CanonicalError, PolicyError
+from wardline.facts import Facts
 from wardline.policy.fields import Fields, Report
-from wardline.policy.keys import MODES
 from wardline.policy.reader import Node, read
 from wardline.policy.source import Source, suggestion
-from wardline.store.types import Switch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,13 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACTION_KEYS",
-    "FACT_KEYS",
     "NOW",
     "Given",
     "overlaid",
     "parse_given",
     "read_given",
-    "with_exceeded",
 ]
 
 ACTION_KEYS: Final = (
@@ -49,32 +47,10 @@ ACTION_KEYS: Final = (
     "error",
     "duration_ms",
 )
-FACT_KEYS: Final = (
-    "principal",
-    "session",
-    "run",
-    "now",
-    "exceeded",
-    "used",
-    "switches",
-    "registered",
-    "modes",
-)
 NOW: Final = 1_767_225_600_000_000
 """The time of a case that does not say: 2026-01-01T00:00:00Z."""
 
 _AFTER_ONLY: Final = ("result", "error", "duration_ms")
-_PRINCIPAL_KEYS: Final = (
-    "id",
-    "name",
-    "chain",
-    "roles",
-    "tenant",
-    "environment",
-    "assurance",
-)
-_PLACE_KEYS: Final = ("id", "depth", *COUNTERS)
-_SWITCH_KEYS: Final = ("scope", "value", "state", "by", "reason")
 
 
 class Given:
@@ -110,7 +86,7 @@ class Given:
         Raises `PolicyError` where limits or documents are named that they do not have.
         """
         if not self._named:
-            return self._facts
+            return self._with_verdicts(policies, self._facts)
         limits = [limit for document in policies.documents for limit in document.limits]
         known = {
             "document": [document.name for document in policies.documents],
@@ -124,28 +100,23 @@ class Given:
         found = [limit for limit in limits if any(name in self.exceeded for name in _names(limit))]
         if self.used:
             found += exceeded_by_use(policies, self.action, self._facts, self.used)
-        return with_exceeded(self._facts, found)
+        facts = self._facts.with_exceeded(tuple(dict.fromkeys(found)))
+        return self._with_verdicts(policies, facts)
+
+    def _with_verdicts(self, policies: PolicySet, facts: Facts) -> Facts:
+        """Ask the engines whose verdict is not given; where paths lead is not looked up."""
+        if not policies.engines:
+            return facts
+        consultant = Consultant(policies)
+        try:
+            _, asked = consultant.decide(self.action, facts)
+        finally:
+            consultant.close()
+        return facts.with_verdicts(asked.verdicts)
 
 
 def _names(limit: Limit) -> tuple[str, str]:
     return limit.name, f"{limit.document}/{limit.name}"
-
-
-def with_exceeded(facts: Facts, exceeded: Sequence[Limit]) -> Facts:
-    """Return the same facts with these limits exceeded."""
-    return Facts(
-        facts.principal,
-        facts.session,
-        facts.run,
-        facts.now,
-        facts.switches,
-        tuple(dict.fromkeys(exceeded)),
-        registered=facts.registered,
-        modes=facts.modes,
-        result=facts.result,
-        error=facts.error,
-        duration_ms=facts.duration_ms,
-    )
 
 
 def overlaid(below: Node | None, above: Node | None, depth: int = 1) -> Node | None:
@@ -211,7 +182,7 @@ def read_given(
     name = fields.text("name", required=True)
     args = _plain(fields, "args", report, "map")
     result = _plain(fields, "result", report)
-    known = _Known(beside, facts, now)
+    known = Known(beside, facts, now)
     facts_made = Facts(
         known.principal(),
         known.place("session"),
@@ -220,6 +191,8 @@ def read_given(
         known.switches(),
         registered=known.fields.boolean("registered", True),
         modes=known.modes(),
+        verdicts=known.verdicts(),
+        links=known.links(),
         result=result,
         error=fields.text("error") or None,
         duration_ms=fields.integer("duration_ms", 0) or 0,
@@ -241,6 +214,7 @@ def read_given(
         *(("limit", name, (node.line, node.column)) for name, node in exceeded),
         *(("limit", name, place("used", name)) for name in used),
         *(("document", name, place("modes", name)) for name in facts_made.modes),
+        *(("document", name, place("verdicts", name)) for name in facts_made.verdicts),
     ]
     return Given(
         made,
@@ -265,87 +239,3 @@ def _plain(fields: Fields, key: str, report: Report, kind: str = "") -> Any:
         report.at(node, f"a guard would refuse this at once: {error}")
         return None
     return plain.tree
-
-
-class _Known:
-    """The facts of one case while they are read."""
-
-    def __init__(self, report: Report, node: Node | None, now: int) -> None:
-        node = node or Node("map", {}, 1, 1)
-        self.fields = Fields(report, node, "facts", "`facts`", FACT_KEYS)
-        self._report = report
-        self._now = now
-
-    def _below(self, key: str, known: Sequence[str]) -> Fields | None:
-        node = self.fields.get(key, "map", f"its keys are {', '.join(known)}")
-        return None if node is None else Fields(self._report, node, key, f"`{key}`", known)
-
-    def principal(self) -> Principal:
-        fields = self._below("principal", _PRINCIPAL_KEYS)
-        if fields is None:
-            return Principal()
-        texts = {
-            key: fields.text(key)
-            for key in ("id", "name", "tenant", "environment", "assurance")
-            if key in fields.values
-        }
-        return Principal(
-            **texts,
-            chain=fields.texts("chain", empty=True),
-            roles=fields.texts("roles", empty=True),
-        )
-
-    def place(self, key: str) -> dict[str, Any]:
-        """Return a session or run as conditions see it."""
-        fields = self._below(key, _PLACE_KEYS)
-        made: dict[str, Any] = {"id": fields.text("id") if fields else ""}
-        for count in ("depth", *COUNTERS):
-            made[count] = (fields.integer(count, 0) if fields else 0) or 0
-        return made
-
-    def now(self) -> int:
-        text = self.fields.text("now")
-        if not text:
-            return self._now
-        try:
-            return microseconds(moment(text))
-        except ValueError as error:
-            self.fields.complain(
-                "now", f"`{text[:60]}` is no time: {error}", "write 2026-01-01T00:00:00Z"
-            )
-            return self._now
-
-    def switches(self) -> tuple[Switch, ...]:
-        found = []
-        for node in self.fields.maps("switches"):
-            fields = Fields(self._report, node, "switch", "a switch", _SWITCH_KEYS)
-            try:
-                switch = Switch(
-                    fields.text("scope", "everything"),  # type: ignore[arg-type]  # it checks
-                    fields.text("value"),
-                    fields.choice("state", ("frozen", "killed"), "frozen"),  # type: ignore[arg-type]
-                    fields.text("by", "os:operator"),
-                    fields.text("reason"),
-                    self._now,
-                )
-            except ConfigurationError as error:
-                self._report.at(node, str(error))
-            else:
-                found.append(switch)
-        return tuple(found)
-
-    def modes(self) -> dict[str, str]:
-        node = self.fields.get("modes", "map", "write `<document>: audit`")
-        if node is None:
-            return {}
-        names = list(node.value)
-        inner = Fields(self._report, node, "modes", "`modes`", names)
-        return {name: inner.choice(name, MODES, "strict") for name in names}
-
-    def used(self) -> dict[str, int]:
-        node = self.fields.get("used", "map", "write `<limit>: <how much so far>`")
-        if node is None:
-            return {}
-        names = list(node.value)
-        inner = Fields(self._report, node, "used", "`used`", names)
-        return {name: inner.integer(name, 0) or 0 for name in names}

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from wardline.cases.expected import read_expected
-from wardline.cases.given import ACTION_KEYS, FACT_KEYS, overlaid, read_given
+from wardline.cases.given import ACTION_KEYS, overlaid, read_given
+from wardline.cases.known import FACT_KEYS
 from wardline.cases.model import Case, CaseFile
 from wardline.policy.fields import Fields, Report
 from wardline.policy.load import display

@@ -13,12 +13,12 @@ from wardline.policy.compile import PolicySet
 from wardline.policy.source import LARGEST, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from wardline.policy.model import Document
     from wardline.policy.reader import Node
 
-__all__ = ["display", "load_policies", "parse_policies"]
+__all__ = ["display", "load_changed", "load_policies", "parse_policies", "policy_files"]
 
 _SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 _MOST_PARENTS: Final = 32
@@ -51,6 +51,24 @@ def parse_policies(text: str, *, file: str = "<text>", root: str | Path | None =
         return loader.finish()
 
 
+def load_changed(sources: Sequence[Path], path: Path, text: str) -> PolicySet:
+    """Return what `load_policies` would if the file at `path` held `text`. Raises `PolicyError`."""
+    loader = _Loader(None, {path.resolve(): text})
+    with _collector_paused():
+        for source in sources:
+            for file in loader.files(source):
+                loader.load(file)
+        return loader.finish()
+
+
+def policy_files(sources: Sequence[Path]) -> list[Path]:
+    """Return the files that policies and directories stand for. Raises `PolicyError`."""
+    loader = _Loader(None)
+    found = [file for source in sources for file in loader.files(source)]
+    loader.check()
+    return found
+
+
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     """Keep the garbage collector from searching a growing tree without garbage: half of the time."""
@@ -74,10 +92,11 @@ class _Loaded:
 
 
 class _Loader:
-    """Loads each file once; collects the problems of all."""
+    """Loads each file once; collects the problems of all. `instead` has texts in place of files."""
 
-    def __init__(self, root: Path | None) -> None:
+    def __init__(self, root: Path | None, instead: Mapping[Path, str] | None = None) -> None:
         self._root = root
+        self._instead = instead or {}
         self._loaded: dict[Path, _Loaded | None] = {}
         self._texts: list[Document] = []
         self._problems: list[Problem] = []
@@ -149,10 +168,14 @@ class _Loader:
         except PolicyError as error:
             self._problems += error.problems
 
-    def finish(self) -> PolicySet:
-        """Return the set of everything that was loaded."""
+    def check(self) -> None:
+        """Raise what was found."""
         if self._problems:
             raise PolicyError(list(dict.fromkeys(self._problems)))
+
+    def finish(self) -> PolicySet:
+        """Return the set of everything that was loaded."""
+        self.check()
         documents = [loaded.document for loaded in self._loaded.values() if loaded is not None]
         return PolicySet([*documents, *self._texts])
 
@@ -171,7 +194,8 @@ class _Loader:
         self._open.append(path)
         loaded = None
         try:
-            source = Source.load(path, shown)
+            text = self._instead.get(path)
+            source = Source.load(path, shown) if text is None else Source(text, shown, path)
             draft = Draft(source, partial(_read, path.parent, root))
             parents = self._parents(draft.extends, source, path.parent, root)
             ancestors, names = _lineage(parents)

@@ -65,10 +65,11 @@ class Node:
     """One value and where it stands.
 
     `value` is a plain scalar, a list of nodes, or a dict from keys to nodes; `keys` has the line and
-    column of each key of a map. `style` is that of YAML: "" for plain, `'`, `"`, `|`, `>`.
+    column of each key of a map. `style` is that of YAML: "" for plain, `'`, `"`, `|`, `>`. `end` is the
+    offset behind it; lists and maps without brackets reach to what comes next.
     """
 
-    __slots__ = ("column", "keys", "kind", "line", "style", "value")
+    __slots__ = ("column", "end", "keys", "kind", "line", "style", "value")
 
     def __init__(self, kind: Kind, value: Any, line: int, column: int, style: str = "") -> None:
         self.kind = kind
@@ -76,6 +77,7 @@ class Node:
         self.line = line
         self.column = column
         self.style = style
+        self.end = 0
         self.keys: dict[str, tuple[int, int]] = {}
 
 
@@ -125,14 +127,15 @@ class _Builder:
             mark = event.start_mark
             text = event.value
             if event.implicit[0] and (not text or text[0] in _PLAIN_START):
-                self._add(self._plain(text, mark.line + 1, mark.column + 1))
+                node = self._plain(text, mark.line + 1, mark.column + 1)
             else:
                 node = Node("string", text, mark.line + 1, mark.column + 1, event.style or "")
                 if not text.isascii():
                     self._refuse_surrogates(node)
-                self._add(node)
+            node.end = event.end_mark.index
+            self._add(node)
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-            self._stack.pop()
+            self._stack.pop().end = event.end_mark.index
         elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             self._refuse_properties(event)
             mapping = kind is yaml.MappingStartEvent
