@@ -37,7 +37,14 @@ def _group(name: str) -> list[str]:
 
 
 def _editable(*paths: Path) -> list[str]:
-    return [part for path in paths for part in ("-e", str(path.relative_to(ROOT)))]
+    """Return how to install packages for tests: with the extras that theirs need."""
+    return [part for path in paths for part in ("-e", f"{path.relative_to(ROOT)}{_extras(path)}")]
+
+
+def _extras(package: Path) -> str:
+    data = tomllib.loads((package / "pyproject.toml").read_text())
+    extras = data.get("tool", {}).get("wardline", {}).get("test-extras", [])
+    return f"[{','.join(extras)}]" if extras else ""
 
 
 def _settings(adapter: Path) -> dict[str, dict[str, list[str]]]:
@@ -112,6 +119,15 @@ def integration(session: nox.Session) -> None:
     session.install(*_group("test"), "nox", "uv", *FAST, *_editable(*PACKAGES, *adapters))
     session.install("langgraph-checkpoint-sqlite")
     session.run("pytest", "integration-tests", *session.posargs, env=QUIET)
+
+
+@nox.session
+def conformance_cedar(session: nox.Session) -> None:
+    """All of Cedar's public corpus, from the folder WARDLINE_TEST_DATA; `-- --sample 500` is quick."""
+    session.install(
+        *_editable(ROOT / "packages" / "wardline", ROOT / "packages" / "wardline-engines")
+    )
+    session.run("python", "packages/wardline-engines/tests/conformance.py", *session.posargs)
 
 
 @nox.session

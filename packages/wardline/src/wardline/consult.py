@@ -184,9 +184,10 @@ def _verdict(document: Document, answer: Future[Verdict], started: float) -> Ver
         answer.cancel()
         late = f"it did not answer within {consulted.deadline * 1000:g} ms"
         return Verdict(DENY, late, failed=True)
+    if isinstance(error, EngineError):
+        return Verdict(DENY, f"it could not answer: {error}", failed=True)
     if error is not None:
-        if not isinstance(error, EngineError):
-            _log.error("the engine of %r failed", document.name, exc_info=error)
+        _log.error("the engine of %r failed", document.name, exc_info=error)
         return Verdict(DENY, f"it failed ({type(error).__name__}: {error})", failed=True)
     found = answer.result()
     if type(found) is not Verdict or found.effect not in EFFECTS:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wardline import ActionDenied, ActionRefused, Guard, MemoryStore, Verdict, govern
+from wardline import COUNTERS, ActionDenied, ActionRefused, Guard, MemoryStore, Verdict, govern
 from wardline.action import Action, Principal
 from wardline.decide import decide
 from wardline.errors import PolicyError
@@ -40,6 +40,8 @@ class _Engine:
             time.sleep(0.5)
         if say == "crash":
             raise RuntimeError("out of order")
+        if say == "unable":
+            raise EngineError("nobody is there")
         if say == "nonsense":
             return True
         if say == "odd":
@@ -146,6 +148,17 @@ def test_what_it_is_asked(guarded: Any) -> None:
     json.dumps(request)
 
 
+def test_it_is_told_every_counter(guarded: Any) -> None:
+    tool = guarded(NATIVE, OTHER)
+    tool("/srv/x")
+    tool("/srv/y")
+    before, after = engine().asked
+    for place in ("session", "run"):
+        assert before[place]["tool_calls"] == 0
+        assert after[place]["tool_calls"] == 1
+        assert set(COUNTERS) <= set(after[place])
+
+
 def test_it_is_not_asked_where_a_document_of_ours_denies(guarded: Any) -> None:
     tool = guarded(NATIVE.replace("allow", "deny"), OTHER)
     assert refused(tool, "/srv/x").rule == "builtin:default"
@@ -161,6 +174,7 @@ def test_ENG_4_it_is_asked_even_where_a_rule_allows(guarded: Any) -> None:
     ("say", "reason"),
     [
         ("crash", "it failed (RuntimeError: out of order)"),
+        ("unable", "it could not answer: nobody is there"),
         ("slow", "it did not answer within 50 ms"),
         ("nonsense", "it gave no verdict but bool"),
         ("odd", "it gave no verdict but Verdict"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wardline.action import type_of
 from wardline.changes import format_path, overlap
 from wardline.errors import PolicyError, Problem
+from wardline.facts import COUNTERS
 from wardline.policy.globs import Globs, intersect
 from wardline.policy.groups import Candidates
 from wardline.policy.index import Index
@@ -25,6 +26,9 @@ __all__ = ["BUDGET", "PolicySet"]
 BUDGET: Final = 200_000
 """The steps that one decision may take; a step is about 0.1 µs."""
 
+_COUNTED: Final = frozenset(
+    f"{scope}.{count}" for scope in ("session", "run") for count in COUNTERS
+)
 _MOST_CACHED: Final = 256
 _LONGEST_CACHED: Final = 1024
 _MOST_COMPARED: Final = 2000
@@ -36,10 +40,11 @@ class PolicySet:
 
     `documents` are in the order of their names, so nothing depends on the order of loading. `digest`
     is the SHA-256 over the digests of all documents. `reads` is the union of what their conditions
-    read. `can_ask` says whether something may ask for approval, `rule_limits` whether a limit counts
-    the matches of one rule. `after` are the kinds with a rule on their `after` stage. `interned` is
-    where `decide` keeps answers that depend on nothing but the rules. Raises `PolicyError` for
-    documents that do not fit together.
+    read, and every counter where another engine is asked: nobody here can tell what its policy reads.
+    `can_ask` says whether something may ask for approval, `rule_limits` whether a limit counts the
+    matches of one rule. `after` are the kinds with a rule on their `after` stage. `interned` is where
+    `decide` keeps answers that depend on nothing but the rules. Raises `PolicyError` for documents
+    that do not fit together.
     """
 
     __slots__ = (
@@ -72,8 +77,8 @@ class PolicySet:
             rule.number(ordinal)
         digests = sorted(document.digest for document in self.documents)
         self.digest = sha256("".join(digests).encode()).hexdigest()
-        self.reads = frozenset(_reads(self.rules))
         self.engines = tuple(document for document in self.documents if document.consulted)
+        self.reads = frozenset(_reads(self.rules)) | (_COUNTED if self.engines else frozenset())
         self.reads_paths = any("path" in text for text in _texts(self.rules))
         self.can_ask = any(document.can_ask for document in self.documents)
         self.rule_limits = any(
