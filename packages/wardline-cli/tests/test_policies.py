@@ -356,3 +356,13 @@ def test_LANG_12_lint_explain_and_the_engine_accept_the_same_documents(cli, here
         assert (explained in {0, 3, 4}) is loads, text
         answers.add(loads)
     assert answers == {True, False}
+
+
+@pytest.mark.parametrize("options", [(), ("--toolkit",), ("--json",)], ids=" ".join)
+def test_schema_prints_a_schema_that_takes_what_init_writes(cli, options):
+    from jsonschema import Draft202012Validator
+
+    made = cli("schema", *options).json
+    Draft202012Validator.check_schema(made)
+    starter = {"apiVersion": "wardline/v1", "name": "a", "rules": [{"name": "r", "action": "deny"}]}
+    assert Draft202012Validator(made).is_valid(starter) is ("--toolkit" not in options)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Final
 from cyclopts import App
 
 from wardline_cli import output
-from wardline_cli.commands import approvals, doctor, explain, init, ledger, lint, switch, test
+from wardline_cli.commands import (
+    approvals,
+    doctor,
+    explain,
+    init,
+    ledger,
+    lint,
+    schema,
+    switch,
+    test,
+)
 from wardline_cli.options import group
 
 if TYPE_CHECKING:
@@ -19,7 +29,7 @@ __all__ = ["GROUP", "build", "command_names"]
 GROUP: Final = "wardline.commands"
 """The group of entry points under which other distributions add commands."""
 
-_OWN: Final = (init, lint, test, explain, approvals, switch, ledger, doctor)
+_OWN: Final = (init, lint, test, explain, schema, approvals, switch, ledger, doctor)
 _META: Final = frozenset({"--help", "-h", "--version"})
 
 

@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from wardline.errors import Problem
     from wardline.policy.reader import Node
 
-__all__ = ["drop_empty", "read_document"]
+__all__ = ["ACTIONS", "RATE", "STAGES", "drop_empty", "read_document"]
 
-_STAGES: Final = {
+STAGES: Final = {
     "pre_input": ("input", "before"),
     "pre_tool": ("tool_call", "before"),
     "post_tool": ("tool_call", "after"),
     "pre_output": ("output", "before"),
 }
-_ACTIONS: Final = {
+ACTIONS: Final = {
     "allow": "allow",
     "deny": "deny",
     "require_approval": "require_approval",
     "warn": "audit",
     "log": "audit",
 }
-_RATE: Final = re.compile(r"([0-9]{1,12})\s*/\s*(second|minute|hour|day)")
+RATE: Final = re.compile(r"([0-9]{1,12})\s*/\s*(second|minute|hour|day)")
 _WINDOWS: Final = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": 24 * HOUR}
 
 
@@ -142,9 +142,9 @@ class _Translator:
         drop_empty(fields)
         name = fields.text("name", required=True)
         place = fields.keys.get("name", (node.line, node.column))
-        stated = fields.choice("action", tuple(_ACTIONS), "deny")
-        stage = fields.choice("stage", tuple(_STAGES), "pre_tool")
-        on = frozenset({_STAGES[stage]})
+        stated = fields.choice("action", tuple(ACTIONS), "deny")
+        stage = fields.choice("stage", tuple(STAGES), "pre_tool")
+        on = frozenset({STAGES[stage]})
         condition = self._condition(fields, label)
         program = None
         if condition is not None:
@@ -155,7 +155,7 @@ class _Translator:
         rule = Rule(
             document=self.name,
             name=name,
-            action=_ACTIONS[stated],
+            action=ACTIONS[stated],
             on=on if enabled else frozenset(),
             description=fields.text("description"),
             condition=condition.written.text if condition else "",
@@ -225,7 +225,7 @@ class _Translator:
         text = fields.text("limit")
         if not text:
             return
-        found = _RATE.fullmatch(text.strip())
+        found = RATE.fullmatch(text.strip())
         if found is None:
             fields.complain(
                 "limit", f"`{text[:60]}` is no rate", "write N/second, N/minute, N/hour or N/day"

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from wardline.policy.model import Document
     from wardline.policy.reader import Node
 
-__all__ = ["read_catalogue"]
+__all__ = ["TYPES", "read_catalogue"]
 
-_TYPES: Final = ("string", "number", "boolean", "date", "map", "list")
+TYPES: Final = ("string", "number", "boolean", "date", "map", "list")
 _LIST: Final = re.compile(r"list\((.*)\)", re.DOTALL)
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DEEPEST_LIST: Final = 8
@@ -135,7 +135,7 @@ def _arguments(fields: Fields) -> dict[str, ArgumentEntry]:
         type_ = _type(text)
         if text and not type_:
             word = _LIST.sub(r"\1", text.replace(" ", ""))
-            hint = suggestion(word, _TYPES) or "write string, number, boolean, date, list(…) or map"
+            hint = suggestion(word, TYPES) or "write string, number, boolean, date, list(…) or map"
             fields.report.at(where, f"`{text}` is no type of an argument", hint)
         arguments[name] = ArgumentEntry(
             name=name, type=type_ or "dyn", line=place[0], column=place[1]
@@ -149,7 +149,7 @@ def _type(text: str) -> str:
     depth = 0
     while (found := _LIST.fullmatch(word)) and depth < _DEEPEST_LIST:
         word, depth = found[1], depth + 1
-    if word not in _TYPES:
+    if word not in TYPES:
         return ""
     return "list(" * depth + ("list(dyn)" if word == "list" else word) + ")" * depth
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from wardline.policy import agt
 from wardline.policy.catalogue import read_catalogue
@@ -11,6 +11,8 @@ from wardline.policy.engine import FileReader, read_engine
 from wardline.policy.fields import Fields, Report
 from wardline.policy.keys import (
     AGT_DOCUMENT_KEYS,
+    APPLIES_TO_KEYS,
+    DEFAULTS,
     DOCUMENT_KEYS,
     ENGINE_DOCUMENT_KEYS,
     MODES,
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from wardline.policy.source import Source
 
 __all__ = ["Draft"]
-
-_DEFAULTS: Final = ("deny", "allow", "require_approval")
 
 
 class Draft:
@@ -174,7 +174,7 @@ class Draft:
 
     def _default(self, mode: str) -> str | None:
         fields = self._fields
-        stated = fields.choice("default_action", _DEFAULTS, "")
+        stated = fields.choice("default_action", DEFAULTS, "")
         if mode == "permissive":
             if stated not in ("", "allow"):
                 fields.complain(
@@ -193,9 +193,8 @@ class Draft:
         )
         if node is None:
             return None
-        keys = ("agents", "environments", "tenants")
-        inner = Fields(self.report, node, "applies_to", "`applies_to`", keys)
+        inner = Fields(self.report, node, "applies_to", "`applies_to`", APPLIES_TO_KEYS)
         if not node.value:
             self.report.at(node, "`applies_to` names nobody", "leave it out for everybody")
-        found = {key: inner.globs(key) for key in keys}
+        found = {key: inner.globs(key) for key in APPLIES_TO_KEYS}
         return AppliesTo(**{key: globs for key, globs in found.items() if globs is not None})

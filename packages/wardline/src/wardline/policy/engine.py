@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from wardline.policy.reader import Node
     from wardline.verdict import EngineModule
 
-__all__ = ["FileReader", "read_engine"]
+__all__ = ["DEADLINE", "FileReader", "read_engine"]
 
-_DEADLINE: Final = 0.05
+_USUAL: Final = 0.05
 _LONGEST: Final = 5.0
-_FORM: Final = re.compile(r"([0-9]{1,4})(ms|s)")
+DEADLINE: Final = re.compile(r"([0-9]{1,4})(ms|s)")
 _UNITS: Final = {"ms": 0.001, "s": 1.0}
 
 
@@ -70,8 +70,8 @@ def _deadline(fields: Fields) -> float | None:
     """Return the deadline in seconds, None after reporting a wrong one."""
     text = fields.text("deadline")
     if not text:
-        return None if "deadline" in fields.values else _DEADLINE
-    found = _FORM.fullmatch(text)
+        return None if "deadline" in fields.values else _USUAL
+    found = DEADLINE.fullmatch(text)
     seconds = int(found[1]) * _UNITS[found[2]] if found else 0
     if 0 < seconds <= _LONGEST:
         return seconds

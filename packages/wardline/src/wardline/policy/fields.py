@@ -15,14 +15,14 @@ from wardline.policy.source import Source, nearest, suggestion
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["LARGEST_INTEGER", "Fields", "Report", "is_duration"]
+__all__ = ["DURATION", "LARGEST_INTEGER", "Fields", "Report", "is_duration"]
 
 LARGEST_INTEGER: Final = 2**53 - 1
 
-_DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])")
+DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])")
 _UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": 24 * HOUR}
 _MOST_REPORTED: Final = 200
-_LONGEST_DURATION: Final = 3660 * 24 * HOUR
+_LONGESTDURATION: Final = 3660 * 24 * HOUR
 
 
 class Report:
@@ -151,9 +151,9 @@ class Fields:
         text = self.text(key)
         if not text:
             return None
-        found = _DURATION.fullmatch(text)
+        found = DURATION.fullmatch(text)
         length = int(found[1]) * _UNITS[found[2]] if found else 0
-        if not 0 < length <= _LONGEST_DURATION:
+        if not 0 < length <= _LONGESTDURATION:
             self.complain(key, f"`{_short(text)}` is no duration", "write 90s, 5m, 24h or 7d")
             return None
         return length
@@ -242,7 +242,7 @@ class Fields:
 
 def is_duration(text: str) -> bool:
     """Return whether `text` has the form of a duration."""
-    return _DURATION.fullmatch(text) is not None
+    return DURATION.fullmatch(text) is not None
 
 
 def _listed(known: Sequence[str]) -> str:

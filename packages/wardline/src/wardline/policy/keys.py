@@ -10,9 +10,12 @@ __all__ = [
     "ACTIONS",
     "AGT_DOCUMENT_KEYS",
     "AGT_RULE_KEYS",
+    "APPLIES_TO_KEYS",
     "ARGUMENT_KEYS",
     "ASKING_KEYS",
+    "BELONGS",
     "COUNTS",
+    "DEFAULTS",
     "DOCUMENT_KEYS",
     "EFFECTS",
     "ENGINE_DOCUMENT_KEYS",
@@ -21,6 +24,7 @@ __all__ = [
     "MODES",
     "NATIVE",
     "PERIODS",
+    "PLACES",
     "RULE_KEYS",
     "SCOPES",
     "SYNONYMS",
@@ -74,6 +78,14 @@ RULE_KEYS: Final = (
     "detectors",
     "set",
 )
+BELONGS: Final = {
+    **dict.fromkeys(ASKING_KEYS, "require_approval"),
+    "paths": "redact",
+    "detectors": "redact",
+    "set": "transform",
+}
+"""The keys of a rule that mean something with one `action` only."""
+
 LIMIT_KEYS: Final = (
     "name",
     "count",
@@ -96,6 +108,7 @@ TOOL_KEYS: Final = (
     "opaque",
     "ring",
 )
+APPLIES_TO_KEYS: Final = ("agents", "environments", "tenants")
 ARGUMENT_KEYS: Final = ("type",)
 AGT_DOCUMENT_KEYS: Final = (
     "apiVersion",
@@ -123,6 +136,9 @@ AGT_RULE_KEYS: Final = (
 
 ACTIONS: Final = ("allow", "deny", "require_approval", "redact", "transform", "audit")
 EFFECTS: Final = ("read", "write", "network", "destructive")
+PLACES: Final = (*KINDS, *(f"{kind}.after" for kind in KINDS if kind in AFTER_KINDS))
+"""What `on` of a rule can say."""
+DEFAULTS: Final = ("deny", "allow", "require_approval")
 MODES: Final = ("strict", "permissive", "audit")
 COUNTS: Final = (
     "tool_calls",

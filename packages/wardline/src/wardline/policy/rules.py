@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from wardline.action import AFTER_KINDS, KINDS, type_of
+from wardline.action import KINDS, type_of
 from wardline.changes import EVERY, Path, format_path, overlap, parse_path
 from wardline.detectors import detectors_of, groups_of
 from wardline.plugins import installed, missing
 from wardline.policy.conditions import Condition, Conditions, Written
 from wardline.policy.fields import Fields
-from wardline.policy.keys import ACTIONS, ASKING_KEYS, RULE_KEYS, carries
+from wardline.policy.keys import ACTIONS, BELONGS, PLACES, RULE_KEYS, carries
 from wardline.policy.model import Rule
 from wardline.policy.reader import A_KIND
 from wardline.policy.source import suggestion
@@ -25,14 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_rule", "read_rules"]
 
-_PLACES: Final = (*KINDS, *(f"{kind}.after" for kind in KINDS if kind in AFTER_KINDS))
 _DEFAULT_ON: Final = frozenset({("tool_call", "before")})
-_BELONGS: Final = {
-    **dict.fromkeys(ASKING_KEYS, "require_approval"),
-    "paths": "redact",
-    "detectors": "redact",
-    "set": "transform",
-}
 _MOST_APPROVERS: Final = 1000
 
 
@@ -87,10 +80,10 @@ def read_rule(top: Fields, node: Node, document: str, conditions: Conditions) ->
     on = _on(fields, action)
     tool = fields.globs("tool", type_of)
     for key in fields.values:
-        if action and key in _BELONGS and _BELONGS[key] != action:
+        if action and key in BELONGS and BELONGS[key] != action:
             top.report.at(
                 fields.keys[key],
-                f"`{key}` belongs to `action: {_BELONGS[key]}`, and {label} has `action: {action}`",
+                f"`{key}` belongs to `action: {BELONGS[key]}`, and {label} has `action: {action}`",
                 f"remove `{key}`, or change the action",
             )
     condition, program = _condition(fields, label, on, tool, conditions)
@@ -133,8 +126,8 @@ def _on(fields: Fields, action: str) -> frozenset[tuple[str, str]]:
     places = set()
     for text, node in fields.items("on"):
         kind, _, stage = text.partition(".")
-        if text not in _PLACES:
-            hint = suggestion(text, _PLACES)
+        if text not in PLACES:
+            hint = suggestion(text, PLACES)
             if stage == "after" and kind in KINDS:
                 hint = f"nothing comes back from `{kind}`; write `on: {kind}`"
             elif stage == "before" and kind in KINDS:
