@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS",
+    "OURS",
     "TEMPLATES",
     "TYPES",
     "Case",
@@ -54,7 +55,7 @@ Nothing keeps a value to its declared type, and any argument may be absent.
 ROOTS: dict[str, tuple[str, ...]] = {
     "bool": ("has(principal.tenant)", "has(run.tokens)", "has(args.x)", "has(args.gone)", "('x' in args)", "(action.type == 'drop')",
              "(action.type in ['drop', 'read'])", "(action.name != 'sql')", "('read' in tool.effects)", "principal.roles.exists(r, r == 'ops')"),
-    "int": ("session.tool_calls", "run.tokens", "session.depth", "size(args)"),
+    "int": ("session.tool_calls", "run.tokens", "session.depth", "size(args)", "now.getFullYear()"),
     "string": ("action.type", "action.name", "action.kind", "principal.id", "principal.tenant", "action.framework"),
     "list": ("principal.roles", "tool.effects"),
     "map": ("args",),
@@ -76,19 +77,27 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "{string}.matches('^a+b?$')", "{string}.matches('b|[^a]c')", "{dyn}.matches('a.*b')",
         "has({map}.a)", "has({dyn}.b)", "has(args.x.a)", "bool({dyn})", "bool({string})", "dyn({bool})",
         "{list}.exists(+, {bool})", "{list}.all(+, {bool})", "{list}.exists_one(+, {bool})", "{map}.exists(+, {bool})", "{map}.all(+, {bool})",
-        "{dyn}.all(+, {bool})", "[{int}, {int}, {int}].exists(+, {bool})", "path({string}).under('/srv/data')", "path({string}).escapes", "url({string}).is_private",
+        "{dyn}.all(+, {bool})", "[{int}, {int}, {int}].exists(+, {bool})",
+        "({uint} == {uint})", "({uint} < {int})", "({double} >= {uint})", "({uint} in [{uint}, {int}])", "({timestamp} < {timestamp})", "({timestamp} == {timestamp})", "({duration} >= {duration})",
+        "({duration} == {duration})", "({type} == {type})", "(type({dyn}) == {type})", "({optional} == {optional})", "({optional} != optional.none())", "{optional}.hasValue()", "has({dyn}.?a.b)",
+        "({int} in {{int}: {dyn}})", "({dyn} in {true: {dyn}, 1: {dyn}})", "math.isNaN({double})", "math.isInf({double})", "math.isFinite({double})", "cel.bind(=, {dyn}, {bool})", "({dyn} > {uint})",
+        "({bool} ? {bool} : {dyn})", "{optional}.optMap(+, {bool}).orValue({bool})",
     ),
     "int": (
         "0", "1", "-1", "2", "7", "0x10", "9223372036854775807", "-9223372036854775808", "9007199254740993", "args.x",
         "({int} + {int})", "({int} - {int})", "({int} * {int})", "({int} / {int})", "({int} % {int})", "(-{int})",
         "({dyn} + {int})", "({bool} ? {int} : {int})", "size({string})", "size({list})", "{map}.size()", "{bytes}.size()",
-        "int({double})", "int({string})", "int({dyn})", "{string}.indexOf({string})", "{string}.lastIndexOf({string}, {int})",
+        "int({double})", "int(dyn({string}))", "int({dyn})", "{string}.indexOf({string})", "{string}.lastIndexOf({string}, {int})",
         "[{int}, {int}][{int}]", "dyn({int})",
+        "{timestamp}.getHours()", "{timestamp}.getDayOfWeek('Europe/Berlin')", "{timestamp}.getMonth(dyn({string}))", "{timestamp}.getDayOfYear('-02:30')", "{timestamp}.getMilliseconds()", "{duration}.getMinutes()", "{duration}.getSeconds()",
+        "int({uint})", "int({timestamp})", "math.greatest({int}, {int})", "math.least({int}, {int}, {int})", "math.abs({int})", "math.sign({int})", "math.bitAnd({int}, {int})", "math.bitOr({int}, {int})",
+        "math.bitXor({int}, {int})", "math.bitNot({int})", "math.bitShiftLeft({int}, {int})", "math.bitShiftRight({int}, {int})", "{1: {int}, 2: {int}}[{int}]", "cel.bind(=, {int}, {int})",
     ),
     "double": (
         "0.0", "-0.0", "1.0", "1.5", "-2.5e-3", "1e308", "9223372036854775807.0", "9007199254740992.0", ".5", "args.n", "args.k", "args.x",
         "({double} + {double})", "({double} - {double})", "({double} * {double})", "({double} / {double})", "(-{double})",
-        "double({int})", "double({string})", "double({dyn})", "({bool} ? {double} : {double})", "(0.0 / {double})",
+        "double({int})", "double(dyn({string}))", "double({dyn})", "({bool} ? {double} : {double})", "(0.0 / {double})",
+        "double({uint})", "math.ceil({double})", "math.floor({double})", "math.round({double})", "math.trunc({double})", "math.sqrt({double})", "math.abs({double})", "math.sign({double})", "math.greatest({double}, {double})",
     ),
     "string": (
         "''", "'a'", "'ab'", "'b\u00e9\U0001f600'", "'10'", "'-1.5'", "'true'", "r'a\\b'", "'''a'b\n'''", "'/srv/data/x'", "'https://example.com/a'", "'http://127.0.0.1'",
@@ -96,25 +105,61 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "({string} + {string})", "string({int})", "string({double})", "string({bool})", "string({bytes})", "string({dyn})",
         "{string}.lowerAscii()", "{string}.upperAscii()", "{string}.trim()", "{string}.charAt({int})", "{string}.substring({int})", "{string}.substring({int}, {int})",
         "{string}.replace({string}, {string})", "{string}.replace({string}, {string}, {int})", "{list}.join({string})", "({bool} ? {string} : {string})",
-        "{list}[{int}]", "{map}.a", "{map}[{string}]", "url({string}).host",
+        "{list}[{int}]", "{map}.a", "{map}[{string}]",
+        "string({uint})", "string({timestamp})", "string({duration})", "string({type})", "'%s'.format([{dyn}])", "'%d %s'.format([{int}, {string}])", "'%.2f|%e'.format([{double}, {double}])", "'%x %b %o %X'.format([{int}, {uint}, {int}, {string}])",
+        "{string}.format({list})", "strings.quote({string})", "{string}.reverse()", "base64.encode({bytes})", "{optional}.optMap(+, {string}).orValue({string})",
     ),
-    "bytes": ("b''", "b'ab'", "b'\\xff\\000'", "b'\u00e9'", "args.x", "bytes({string})", "({bytes} + {bytes})", "({bool} ? {bytes} : {bytes})"),
+    "bytes": ("b''", "b'ab'", "b'\\xff\\000'", "b'\u00e9'", "args.x", "bytes({string})", "({bytes} + {bytes})", "({bool} ? {bytes} : {bytes})", "base64.decode(dyn({string}))"),
     "list": (
         "[]", "['a', 'b']", "args.l", "args.q", "args.x", "[{dyn}, {dyn}]", "[{string}]", "[{int}, {double}, {string}]", "({list} + {list})",
         "{list}.map(+, {dyn})", "{list}.map(+, {bool}, {dyn})", "{list}.filter(+, {bool})", "{map}.filter(+, {bool})", "{string}.split({string})", "{string}.split({string}, {int})",
         "({bool} ? {list} : {list})", "[{list}, {list}]",
+        "[?{optional}, {dyn}]", "[{uint}, {timestamp}, {duration}]", "{{int}: {dyn}}.map(+, {dyn})",
     ),
-    "map": ("{}", "{'a': 1}", "args.m", "args.x", "{'a': {dyn}, 'b': {dyn}}", "{{string}: {dyn}}", "{'a': {map}}", "({bool} ? {map} : {map})"),
+    "map": ("{}", "{'a': 1}", "args.m", "args.x", "{'a': {dyn}, 'b': {dyn}}", "{{string}: {dyn}}", "{'a': {map}}", "({bool} ? {map} : {map})", "{?'a': {optional}, 'b': {dyn}}", "{{int}: {dyn}, {uint}: {dyn}}", "{{bool}: {dyn}}", "{true: {dyn}, 1: {dyn}, 'a': {dyn}}"),
     "dyn": (
         "args.x", "args.y", "dyn(args.n)", "args.gone", "dyn(1)", "args.when", "dyn(true)", "dyn({int})", "dyn({double})", "dyn({string})", "dyn({bool})", "dyn({bytes})", "dyn({list})", "dyn({map})",
         "dyn(null)", "{map}.a", "{map}.b.a", "{map}['a']", "dyn({list}[{int}])", "{dyn}.a", "{dyn}[{dyn}]", "dyn({list}[0])", "dyn({dyn}.size())",
+        "dyn({uint})", "dyn({timestamp})", "dyn({duration})", "dyn({type})", "dyn({optional})", "{optional}.value()", "{optional}.orValue({dyn})", "{{int}: {dyn}}[{dyn}]", "{{dyn}: {dyn}}[{dyn}]", "math.greatest({dyn}, {dyn})", "math.least({list})",
+        "cel.bind(=, {dyn}, {dyn})",
+    ),
+    "uint": (
+        "0u", "1u", "7u", "0xFFu", "18446744073709551615u", "9007199254740993u", "args.x",
+        "({uint} + {uint})", "({uint} - {uint})", "({uint} * {uint})", "({uint} / {uint})", "({uint} % {uint})", "uint({int})", "uint({double})", "uint(dyn({string}))", "uint({dyn})",
+        "math.bitNot({uint})", "math.bitShiftRight({uint}, {int})", "math.greatest({uint}, {uint})", "({bool} ? {uint} : {uint})", "({dyn} + {uint})",
+    ),
+    "timestamp": (
+        "timestamp('2026-01-02T03:04:05.678Z')", "timestamp('0001-01-01T00:00:00Z')", "timestamp('9999-12-31T23:59:59.999999999Z')", "timestamp('1969-12-31T23:59:59.5-05:00')", "args.when", "args.x",
+        "({timestamp} + {duration})", "({duration} + {timestamp})", "({timestamp} - {duration})", "timestamp({int})", "timestamp(dyn({string}))", "timestamp({dyn})",
+    ),
+    "duration": (
+        "duration('0')", "duration('1h30m')", "duration('-1.5s')", "duration('1ns')", "duration('2562047h')", "args.x",
+        "({duration} + {duration})", "({duration} - {duration})", "({timestamp} - {timestamp})", "duration(dyn({string}))", "duration({dyn})",
+    ),
+    "type": ("int", "uint", "string", "list", "null_type", "google.protobuf.Timestamp", "optional_type", "type({dyn})", "type({int})", "type({list})", "type({optional})", "type({type})"),
+    "optional": (
+        "optional.none()", "args.?x", "args.?gone", "args[?'m']", "optional.of({dyn})", "optional.ofNonZeroValue({dyn})", "optional.of({int})", "{map}.?a", "{dyn}.?b", "{list}[?{int}]", "{dyn}[?{dyn}]",
+        "{optional}.?a", "{optional}[?{int}]", "{optional}.or({optional})", "{optional}.optMap(+, {dyn})", "{optional}.optFlatMap(+, {optional})", "{optional}.a", "{optional}[{int}]", "dyn({optional})",
     ),
 }  # fmt: skip
-"""How to write a value of each kind."""
+"""How to write a value of each kind, in what every whole implementation of CEL has."""
+
+OURS: dict[str, tuple[str, ...]] = {
+    "bool": (
+        "path({string}).under('/srv/data')", "path({string}).escapes", "url({string}).is_private", "{list}.exists(+, +, {bool})", "{map}.all(+, +, {bool})", "{dyn}.existsOne(+, +, {bool})",
+        "isIP({string})", "isCIDR({string})", "ip(dyn({string})).isLoopback()", "cidr('10.0.0.0/8').containsIP({string})", "cidr(dyn({string})).containsCIDR('127.0.0.0/16')",
+    ),
+    "string": ("url({string}).host", "string(ip(dyn({string})))", "string(cidr(dyn({string})).masked())"),
+    "int": ("cidr(dyn({string})).prefixLength()", "ip(dyn({string})).family()"),
+    "list": ("{list}.transformList(+, +, {dyn})", "{map}.transformList(+, +, {bool}, {dyn})"),
+    "map": ("{map}.transformMap(+, +, {dyn})", "{map}.transformMap(+, +, {bool}, {dyn})", "{list}.transformMapEntry(+, +, {map})"),
+}  # fmt: skip
+"""More rows, for what we have beyond: left out where there is nothing but arguments."""
 
 KINDS = tuple(TEMPLATES)
 
 _PART = re.compile(r"\{([a-z]+)\}")
+_PIECE = re.compile(r"(\{[a-z]+\}|(?<=[( ])[+=],)")
 _MOST = 900  # characters; beyond only the ends of growth are chosen
 
 
@@ -128,7 +173,7 @@ class Case(NamedTuple):
 def cases(*, roots: bool = True, plain: bool = False) -> st.SearchStrategy[Case]:
     """Conditions that load under `Scope(TYPES)`, each with the arguments of an action.
 
-    Without `roots` a condition reads nothing but `args`. With `plain` the arguments hold only what
+    Without `roots` a condition reads nothing but `args`, and says nothing that only we have. With `plain` the arguments hold only what
     every implementation of CEL has: no foreign objects and no integers beyond 64 bits.
     """
     return st.builds(Case, expressions("bool", roots=roots), arguments(plain=plain))
@@ -161,6 +206,7 @@ class _Growth:
         self._data = data
         self._at = 0
         self._roots = ROOTS if roots else {}
+        self._more = OURS if roots else {}
         self._variables: list[str] = []
         self._length = 0
 
@@ -171,7 +217,7 @@ class _Growth:
         return self._data[self._at - 1] % limit
 
     def grow(self, kind: str, depth: int) -> str:
-        options = TEMPLATES[kind]
+        options = (*TEMPLATES[kind], *self._more.get(kind, ()))
         ended = depth <= 0 or self._at >= len(self._data) or self._length > _MOST
         if ended:
             options = tuple(text for text in options if not _PART.search(text))
@@ -182,22 +228,31 @@ class _Growth:
         return self._fill(options[self._below(len(options))], depth - 1)
 
     def _fill(self, text: str, depth: int) -> str:
+        """Put expressions where the template has `{kind}`, and fresh variables where it has `+`.
+
+        The variable of `=` is in sight only after the expression that follows, its value.
+        """
         parts: list[str] = []
-        at = 0
-        variable = ""
-        for found in _PART.finditer(text):
-            between = text[at : found.start()]
-            if "+" in between and "(+" in between:
-                variable = f"v{len(self._variables)}"
-                self._variables.append(variable)
-                between = between.replace("(+", f"({variable}")
-            parts.append(between)
-            self._length += len(between)
-            parts.append(self.grow(found[1], depth))
-            at = found.end()
-        if variable:
-            self._variables.pop()
-        parts.append(text[at:])
+        variables: list[str] = []
+        waiting = ""
+        for piece in _PIECE.split(text):
+            if piece in ("+,", "=,"):
+                name = f"v{len(self._variables)}"
+                if piece == "+,":
+                    variables.append(name)
+                    self._variables.append(name)
+                else:
+                    waiting = name
+                piece = f"{name},"
+            elif found := _PART.fullmatch(piece):
+                piece = self.grow(found[1], depth)
+                if waiting:
+                    variables.append(waiting)
+                    self._variables.append(waiting)
+                    waiting = ""
+            self._length += len(piece)
+            parts.append(piece)
+        del self._variables[len(self._variables) - len(variables) :]
         return "".join(parts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import expressions
@@ -30,14 +31,14 @@ def test_made_up_conditions_load_and_give_a_boolean_or_an_evaluation_error(
 def test_they_cover_the_language_and_both_outcomes(make_env: Any) -> None:
     chance = random.Random(5)
     texts = [
-        expressions.grow(chance.randbytes(64), kind)
+        expressions.grow(chance.randbytes(96), kind)
         for kind in expressions.KINDS
-        for _ in range(600)
+        for _ in range(800)
     ]
-    for kind, rows in expressions.TEMPLATES.items():
+    for rows in (*expressions.TEMPLATES.values(), *expressions.OURS.values()):
         for row in rows:
-            plain = max(row.replace("(+", "(v0").split("{"), key=len).split("}")[-1]
-            assert any(plain in text for text in texts), (kind, row)
+            longest = max(re.split(r"\{[a-z]+\}|[+=],", row), key=len)
+            assert any(longest in text for text in texts), row
     outcomes = set()
     loading = [text for text in texts if expressions.loads(text)]
     assert len(loading) > len(texts) * 2 // 3

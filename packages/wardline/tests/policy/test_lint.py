@@ -54,7 +54,7 @@ GUARD = "has(args.n) && has(args.s) && has(args.b) && "
         "args.n > 5 && args.n < 10", "args.n >= 5 && args.n <= 5", "args.s == 'a' || args.s == 'b'", "args.n == 1 && args.n < 2",
         "args.s.startsWith('/etc') && args.s.startsWith('/etc/x')", "args.s.startsWith('/etc') && !args.s.startsWith('/etc/x')",
         "args.s != 'a' && args.s != 'b'", "args.b && args.n > 1", "args.s in ['a', 'b'] && args.s != 'a'",
-        "args.n == 1 && args.s == 'a'", "size(args.s) > 3 && size(args.s) < 9", "args.n == 1.0 && args.n == 1",
+        "args.n == 1 && args.s == 'a'", "size(args.s) > 3 && size(args.s) < 9", "args.n == 1.0 && args.n == 1", "args.n == 1u && args.n == 1",
         "args.s < 'b' && args.s > 'a'",
     ],
 )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from wardline.cel.kinds import UInt
 from wardline.cel.tree import Binary, ListOf, Literal, Logic, Method, Node, Unary
 
 if TYPE_CHECKING:
@@ -133,7 +134,9 @@ def _literals(node: Node) -> list[Hashable] | None:
 
 
 def _value(value: object) -> Hashable:
-    """Return a literal so that equal ones are equal and others are not: true is not 1."""
+    """Return a literal so that equal ones are equal and others are not: true is not 1, 1u is."""
+    if isinstance(value, UInt):
+        return ("number", value.value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return (type(value).__name__, value)
     return ("number", value)
