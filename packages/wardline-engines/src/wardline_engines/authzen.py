@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from wardline import EngineError, Verdict
 from wardline_engines.authzen_terms import evaluation, template
-from wardline_engines.replies import read_json, sentence
+from wardline_engines.json_forms import read_json, sentence
 from wardline_engines.settings import Settings
 from wardline_engines.wire import Client, over_tcp
 
@@ -143,6 +143,9 @@ class _DecisionPoint:
         self._headers = headers
         self._template = told
         self._closed = False
+
+    def start(self) -> None:
+        """Do nothing: a decision point that is away for a while denies for that while."""
 
     def judge(self, request: Mapping[str, Any], deadline: float) -> Verdict:
         """Return what the decision point says, or raise `EngineError` within `deadline` seconds."""

@@ -6,10 +6,10 @@ a string that begins with `$`.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Final
 
 from wardline import EngineError
+from wardline_engines.json_forms import exact
 from wardline_engines.nouns import NOUNS
 
 if TYPE_CHECKING:
@@ -51,8 +51,6 @@ _FIELDS: Final[dict[str, frozenset[str] | None]] = {
     "noun": frozenset(),
 }
 """The roots of a path with their fields; None where they differ from request to request."""
-
-_LARGEST: Final = 2**53 - 1
 
 
 def template(mapping: Any) -> dict[str, Any]:
@@ -106,7 +104,7 @@ def evaluation(told: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str,
     could read as another.
     """
     filled = _filled(told, {**request, "noun": NOUNS[request["action"]["kind"]].lower()})
-    body: dict[str, Any] = _exact(filled, "")
+    body: dict[str, Any] = exact(filled)
     for part, keys in _NEEDED.items():
         for key in keys:
             value = body[part][key]
@@ -133,18 +131,4 @@ def _filled(told: Any, request: Mapping[str, Any]) -> Any:
         if not isinstance(value, dict) or step not in value:
             raise EngineError(f"this action has no {told}, which the mapping names")
         value = value[step]
-    return value
-
-
-def _exact(value: Any, path: str) -> Any:
-    """Return a value that every reader of JSON takes for the same."""
-    kind = type(value)
-    if kind is dict:
-        return {key: _exact(item, f"{path}.{key}".lstrip(".")) for key, item in value.items()}
-    if kind is list or kind is tuple:
-        return [_exact(item, f"{path}[{index}]") for index, item in enumerate(value)]
-    if kind is int and abs(value) > _LARGEST:
-        raise EngineError(f"`{path}` is {value}, which not every reader of JSON takes for the same")
-    if kind is float and not math.isfinite(value):
-        raise EngineError(f"`{path}` is {value}, which has no form in JSON")
     return value

@@ -123,6 +123,9 @@ class _Cedar:
         self._known = known
         self._kinds = kinds
 
+    def start(self) -> None:
+        """Nothing is left to do: policies, schema and entities are parsed."""
+
     def judge(self, request: Mapping[str, Any], deadline: float) -> Verdict:
         """Return what the policies say. Nothing interrupts Cedar; a late answer is a denial."""
         started = time.monotonic()

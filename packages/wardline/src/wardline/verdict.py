@@ -37,6 +37,14 @@ class Verdict:
 class Engine(Protocol):
     """One loaded policy of another engine. Its methods may be called from several threads."""
 
+    def start(self) -> None:
+        """Get ready to answer in time, which may itself take seconds; a guard calls this when it opens.
+
+        Raises `EngineError` where the engine cannot get ready: the guard then refuses to start.
+        Whoever never called it may still ask.
+        """
+        ...
+
     def judge(self, request: Mapping[str, Any], deadline: float) -> Verdict:
         """Return the verdict on an action within `deadline` seconds.
 

@@ -10,7 +10,7 @@ import pytest
 from wardline import COUNTERS, ActionDenied, ActionRefused, Guard, MemoryStore, Verdict, govern
 from wardline.action import Action, Principal
 from wardline.decide import decide
-from wardline.errors import PolicyError
+from wardline.errors import ConfigurationError, PolicyError
 from wardline.facts import Facts
 from wardline.policy import load_policies, parse_policies
 
@@ -25,11 +25,17 @@ import time
 from wardline import EngineError, Verdict
 KEYS = {"rules": "the policy, or a file with it", "file": "a file", "say": "what it answers"}
 asked = []
+started = []
 closed = []
 
 class _Engine:
     def __init__(self, say):
         self.say = say
+
+    def start(self):
+        started.append(self)
+        if self.say == "never starts":
+            raise EngineError("nobody answers")
 
     def judge(self, request, deadline):
         asked.append(request)
@@ -263,6 +269,21 @@ def test_the_guard_closes_what_it_opened(tmp_path: Path) -> None:
     guard = Guard(documents(tmp_path, OTHER), home=tmp_path / "home", store=MemoryStore())
     guard.close()
     assert len(engine().closed) == 1
+
+
+def test_the_guard_starts_what_it_opens(tmp_path: Path) -> None:
+    policies = load_policies(documents(tmp_path, OTHER))
+    assert engine().started == []
+    with Guard(policies, home=tmp_path / "home", store=MemoryStore()):
+        assert len(engine().started) == 1
+
+
+def test_an_engine_that_cannot_start_keeps_the_guard_from_starting(tmp_path: Path) -> None:
+    folder = documents(tmp_path, f"{OTHER}with: {{say: never starts}}\n")
+    with pytest.raises(ConfigurationError, match="engine of `other` cannot start: nobody answers"):
+        Guard(folder, home=tmp_path / "home", store=MemoryStore())
+    assert len(engine().closed) == 1
+    assert not (tmp_path / "home").exists()
 
 
 def test_files_are_part_of_the_digest_and_stay_inside_the_root(tmp_path: Path) -> None:

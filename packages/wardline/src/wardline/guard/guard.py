@@ -94,6 +94,7 @@ class Guard:
         record_arguments: bool = False,
     ) -> None:
         policies = load(policy)
+        policies.start()
         if isinstance(principal, str):
             principal = Principal(principal)
         place = home_directory(home)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wardline.action import type_of
 from wardline.changes import format_path, overlap
-from wardline.errors import PolicyError, Problem
+from wardline.errors import ConfigurationError, EngineError, PolicyError, Problem
 from wardline.facts import COUNTERS
 from wardline.policy.globs import Globs, intersect
 from wardline.policy.groups import Candidates
@@ -189,6 +189,23 @@ class PolicySet:
         if len(type_) < _LONGEST_CACHED:
             self._tools[type_] = merged
         return merged
+
+    def start(self) -> None:
+        """Get the engines of this set ready to answer in time.
+
+        Raises `ConfigurationError` where one cannot; all are closed then.
+        """
+        for document in self.engines:
+            if document.consulted is None:
+                continue
+            try:
+                document.consulted.engine.start()
+            except EngineError as error:
+                self.close()
+                raise ConfigurationError(
+                    f"{document.file}: the {document.consulted.name} engine of `{document.name}` "
+                    f"cannot start: {error}"
+                ) from error
 
     def close(self) -> None:
         """Let go of what the engines of this set hold: processes, connections, handles."""

@@ -1,15 +1,34 @@
-"""What others answer in JSON, read without leniency."""
+"""JSON that means one thing: what is sent is exact, what is answered is read without leniency."""
 
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, Final
 
 from wardline import EngineError
 
-__all__ = ["read_json", "sentence"]
+__all__ = ["exact", "read_json", "sentence"]
 
+_LARGEST: Final = 2**53 - 1
 _LONGEST: Final = 300
+
+
+def exact(value: Any, path: str = "") -> Any:
+    """Return plain data that every reader of JSON takes for the same.
+
+    Raises `EngineError`, which names the place, for a number that some readers take for another.
+    """
+    kind = type(value)
+    if kind is dict:
+        return {key: exact(item, f"{path}.{key}".lstrip(".")) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return [exact(item, f"{path}[{index}]") for index, item in enumerate(value)]
+    if kind is int and abs(value) > _LARGEST:
+        raise EngineError(f"`{path}` is {value}, which not every reader of JSON takes for the same")
+    if kind is float and not math.isfinite(value):
+        raise EngineError(f"`{path}` is {value}, which has no form in JSON")
+    return value
 
 
 def read_json(body: bytes) -> Any:
