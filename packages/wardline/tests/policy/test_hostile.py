@@ -8,13 +8,14 @@ import time
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from wardline.action import Action, Principal
 from wardline.decide import decide
 from wardline.errors import PolicyError
 from wardline.facts import Facts
-from wardline.policy import parse_policies
+from wardline.policy import parse_policies, schema
 from wardline.policy.reader import Node, read
 from wardline.policy.source import Source
 
@@ -218,6 +219,7 @@ def _joined(value: Any) -> Any:
 @pytest.mark.timeout(300)
 def test_LANG_1_mutated_policies_are_errors_or_mean_what_another_reader_reads() -> None:
     source = random.Random(20261121)
+    native, toolkit = (Draft202012Validator(schema(toolkit=kind)) for kind in (False, True))
     loaded = 0
     for _ in range(MUTATIONS):
         data = _mutated(source)
@@ -232,4 +234,6 @@ def test_LANG_1_mutated_policies_are_errors_or_mean_what_another_reader_reads() 
         ours = _plain(read(Source(text, "mutated")))
         theirs = _independently(text)
         assert repr(ours) == repr(theirs), text
+        validator = toolkit if theirs["apiVersion"] != "wardline/v1" else native
+        validator.validate(theirs)
     assert loaded > MUTATIONS // 20
