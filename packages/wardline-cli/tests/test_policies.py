@@ -194,6 +194,50 @@ rules:
     assert "it is for the tools send" in ran.out[rest:]
 
 
+def test_explain_shows_gates_what_was_lacking_and_what_would_change_the_decision(cli, here):
+    (here / "p.yaml").write_text(
+        """apiVersion: wardline/v1
+name: doc
+default_action: deny
+rules:
+  - name: small
+    tool: pay
+    condition: "has(args.amount) && args.amount < 100"
+    action: allow
+"""
+    )
+    ran = cli("explain", "p.yaml", "--action", "{name: pay, args: {amount: 500}}")
+    assert ran.code == 3
+    lines = ran.out.splitlines()
+    gates = [line.split()[:2] for line in lines[lines.index("Gates") + 1 :][:3]]
+    assert gates == [["governance", "deny"], ["trust", "allow"], ["reliability", "allow"]]
+    at = lines.index("Rules that nearly matched")
+    assert lines[at + 1 : at + 3] == [
+        "  small (allow, p.yaml:5)",
+        "      `args.amount < 100` is false: args.amount is 500",
+    ]
+    at = lines.index("What would change the decision")
+    assert lines[at + 1] == "  allow, if args.amount were 99 instead of 500 (small)"
+    for facts, told in (
+        ("registered: false", "if args.amount were 99 instead of 500 and the name were registered"),
+        ("switches: [{}]", "if args.amount were 99 instead of 500 and nothing were frozen"),
+    ):
+        ran = cli(
+            "explain", "p.yaml", "--action", "{name: pay, args: {amount: 500}}", "--facts", facts
+        )
+        assert told in ran.out
+    ran = cli("explain", "p.yaml", "--action", "{name: pay}")
+    assert "  allow, if args.amount were there, as 99 (small)" in ran.out
+    made = cli("explain", "p.yaml", "--action", "{name: pay, args: {amount: 500}}", "--json").json
+    assert made["flips"][0]["changes"] == [{"what": "args.amount", "from": 500, "to": 99}]
+    assert made["rules"][0]["nearly"] == {
+        "term": "args.amount < 100",
+        "saw": {"args.amount": "500"},
+    }
+    (here / "p.yaml").write_text("apiVersion: wardline/v1\nname: doc\n")
+    assert "  no small change was found" in cli("explain", "p.yaml", "--action", "name: x").out
+
+
 def test_explain_reads_the_facts(cli, here):
     (here / "p.yaml").write_text(
         """apiVersion: wardline/v1

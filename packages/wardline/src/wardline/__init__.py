@@ -30,7 +30,7 @@ from wardline.errors import (
     StoreError,
     WardlineError,
 )
-from wardline.explain import Explanation, explain
+from wardline.explain import Explanation, Finding, explain
 from wardline.facts import COUNTERS, Facts
 from wardline.govern import govern
 from wardline.guard.approvers import (
@@ -73,6 +73,7 @@ __all__ = [
     "EvaluationError",
     "Explanation",
     "Facts",
+    "Finding",
     "Guard",
     "LedgerError",
     "MemoryStore",

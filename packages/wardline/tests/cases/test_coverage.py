@@ -15,7 +15,7 @@ from wardline.cel.terms import conjuncts, terms
 from wardline.cel.tree import Node, children
 from wardline.decide import look_at
 from wardline.errors import EvaluationError
-from wardline.explain import out_of_reach
+from wardline.explain.findings import out_of_reach
 from wardline.facts import Facts
 from wardline.policy import parse_policies
 from wardline.views import is_for, views

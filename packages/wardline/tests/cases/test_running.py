@@ -129,7 +129,7 @@ def test_a_failure_says_what_became_of_the_rule_that_was_expected(
     )
     (hint,) = result.hints
     assert hint.startswith("rule no-drop (")
-    assert "policy.yaml:14): not matched: its condition is false" in hint
+    assert "policy.yaml:14): not matched: `args.query.matches('(?i)drop')` is false" in hint
     (result,) = judge(
         case("{name: sql_query, args: {query: s}}", "", "{effect: deny, rule: no_drop}")
     )

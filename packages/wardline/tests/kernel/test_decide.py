@@ -599,12 +599,12 @@ def test_explain_gives_the_same_decision_and_a_finding_for_every_rule() -> None:
     assert found.decision.as_dict() == decide(policies, action, facts).as_dict()
     said = {finding.rule.name: (finding.status, finding.why) for finding in found.findings}
     assert said["hit"][0] == "matched"
-    assert said["miss"] == ("not matched", "its condition is false: action.type == 'x'")
+    assert said["miss"] == ("not matched", "`action.type == 'x'` is false: action.type is \"tool\"")
     assert said["broken"][0] == "failed"
     assert said["elsewhere"] == ("not matched", "it is on message")
     assert said["others"] == ("not matched", "it is for the agents bob")
     assert said["wrong-tool"] == ("not matched", "it is for the tools y")
-    assert said["quiet"] == ("matched", "its condition holds, recorded only")
+    assert said["quiet"] == ("matched", "it has no condition, recorded only")
     assert len(found.as_dict()["rules"]) == 7
 
 

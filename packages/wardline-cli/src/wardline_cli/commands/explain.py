@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
@@ -11,7 +12,7 @@ from wardline_cli.inputs import read_options
 from wardline_cli.options import Json, Paths, group
 
 if TYPE_CHECKING:
-    from wardline import Action, Decision, Explanation
+    from wardline import Action, Decision, Explanation, Finding
 
 __all__ = ["app", "explain"]
 
@@ -23,9 +24,10 @@ _CODES: Final = {
     "require_approval": exits.REQUIRE_APPROVAL,
 }
 _HEADINGS: Final = {
-    "matched": "Rules that matched",
-    "failed": "Rules that failed",
-    "not matched": "Rules that did not match",
+    "Rules that matched": "matched",
+    "Rules that failed": "failed",
+    "Rules that nearly matched": "nearly",
+    "Rules that did not match": "not matched",
 }
 _SCOPE: Final = "of switches, limits and earlier actions it knows what --facts says"
 
@@ -83,12 +85,49 @@ def _show(action: Action, explanation: Explanation) -> None:
     output.say(f"{effect}: {action.kind}{stage} {output.printable(action.name)}")
     for line in _reasons(decision):
         output.say(f"  {output.printable(line)}")
-    for status, heading in _HEADINGS.items():
-        found = [one.as_dict() for one in explanation.findings if one.status == status]
+    output.say()
+    output.say(output.paint("Gates", "bold"))
+    for gate in explanation.gates:
+        effect = output.paint(f"{gate.effect:<16}", output.EFFECT_COLOURS[gate.effect])
+        output.say(f"  {gate.name:<11}  {effect}  {output.printable(gate.why)}")
+    for heading, wanted in _HEADINGS.items():
+        found = [one.as_dict() for one in explanation.findings if _kind(one) == wanted]
         if found:
             output.say()
             output.say(output.paint(heading, "bold"))
             _findings(found)
+    output.say()
+    output.say(output.paint("What would change the decision", "bold"))
+    for flip in explanation.flips:
+        effect = output.paint(flip.effect, output.EFFECT_COLOURS[flip.effect])
+        told = " and ".join(_told(one) for one in flip.as_dict()["changes"])
+        output.say(f"  {effect}, if {output.printable(told)} ({output.printable(flip.rule)})")
+    if not explanation.flips:
+        output.say("  no small change was found")
+
+
+def _kind(finding: Finding) -> str:
+    return "nearly" if finding.miss is not None else finding.status
+
+
+_TOLD: Final = {
+    "limits": "no limit were used up",
+    "switches": "nothing were frozen",
+    "registered": "the name were registered",
+}
+
+
+def _told(change: dict[str, Any]) -> str:
+    """Return a change in words, behind `if`."""
+    what = change["what"]
+    if what in _TOLD:
+        return _TOLD[what]
+    if "to" not in change:
+        return f"{what} were not there"
+    new = json.dumps(change["to"], ensure_ascii=False, default=str)
+    if "from" not in change:
+        return f"{what} were there, as {new}"
+    return f"{what} were {new} instead of {json.dumps(change['from'], ensure_ascii=False, default=str)}"
 
 
 def _findings(found: list[dict[str, Any]]) -> None:

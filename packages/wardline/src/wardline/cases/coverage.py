@@ -8,7 +8,7 @@ from wardline.cel.terms import terms
 from wardline.decide import decide
 from wardline.decision import DENY
 from wardline.errors import PolicyError
-from wardline.explain import out_of_reach
+from wardline.explain.findings import out_of_reach
 from wardline.views import is_for, views
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wardline.cases.model import CaseResult
 from wardline.decide import decide
 from wardline.errors import PolicyError
-from wardline.explain import explain
+from wardline.explain.findings import findings
 from wardline.policy.source import nearest
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ def _hints(policies: PolicySet, case: Case, action: Action, facts: Facts) -> Ite
     stated = case.expected.stated
     rule = stated.get("rule")
     wanted = [*([rule] if rule else []), *stated.get("matched", ()), *stated.get("asks", ())]
-    findings = explain(policies, action, facts).findings
-    names = {finding.rule.name for finding in findings}
+    found_all = findings(policies, action, facts)
+    names = {finding.rule.name for finding in found_all}
     for name in dict.fromkeys(wanted):
         if name.startswith("builtin:"):
             continue
         found = [
             one
-            for one in findings
+            for one in found_all
             if name in (one.rule.name, f"{one.rule.document}/{one.rule.name}")
         ]
         for one in found:

@@ -6,11 +6,28 @@ The terms are what stands between `&&`, `||`, `!` and `?:` outside of macros.
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wardline.cel.evaluate import Builder
 from wardline.cel.lexer import tokenize
-from wardline.cel.tree import Choice, Expr, Has, Literal, Logic, Node, Unary, walk
+from wardline.cel.tree import (
+    Bind,
+    Choice,
+    Comprehension,
+    Expr,
+    Has,
+    Literal,
+    Logic,
+    Node,
+    OptionalMap,
+    PairComprehension,
+    Select,
+    Unary,
+    children,
+    dotted,
+    walk,
+)
+from wardline.cel.types import ROOTS
 from wardline.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -19,7 +36,7 @@ if TYPE_CHECKING:
     from wardline.activation import Activation
     from wardline.cel.lexer import Token
 
-__all__ = ["Term", "conjuncts", "span", "terms"]
+__all__ = ["Term", "conjuncts", "outside", "readings", "span", "terms"]
 
 _OPENING = frozenset("([{")
 _CLOSING = frozenset(")]}")
@@ -28,9 +45,10 @@ _CLOSING = frozenset(")]}")
 class Term:
     """One term of a condition: its node, and the text at the offsets `start` to `end`."""
 
-    __slots__ = ("_run", "_slots", "end", "node", "start", "text")
+    __slots__ = ("_run", "_slots", "end", "expr", "node", "start", "text")
 
     def __init__(self, expr: Expr, node: Node, tokens: Sequence[Token]) -> None:
+        self.expr = expr
         self.node = node
         self.start, self.end = span(node, tokens)
         self.text = expr.text[self.start : self.end]
@@ -40,11 +58,15 @@ class Term:
 
     def value(self, env: Activation) -> bool | None:
         """Return whether the term is true, None where it fails or is no boolean."""
+        found = self.anything(env)
+        return found[0] if found is not None and isinstance(found[0], bool) else None
+
+    def anything(self, env: Activation) -> tuple[Any] | None:
+        """Return the value of the term, whatever it is, None where it fails."""
         try:
-            found = self._run(env, [None] * self._slots)
+            return (self._run(env, [None] * self._slots),)
         except EvaluationError:
             return None
-        return found if isinstance(found, bool) else None
 
 
 def terms(expr: Expr) -> tuple[Term, ...]:
@@ -61,6 +83,41 @@ def conjuncts(expr: Expr) -> tuple[Term, ...]:
     root = expr.root
     nodes = root.terms if isinstance(root, Logic) and root.op == "&&" else (root,)
     return tuple(Term(expr, node, tokens) for node in nodes)
+
+
+def readings(term: Term) -> tuple[Term, ...]:
+    """Return the facts that a term reads outside of macros, such as `args.path`, each once."""
+    tokens = tokenize(term.expr.source)
+    found: dict[str, Term] = {}
+    for node in _paths(term.node):
+        one = Term(term.expr, node, tokens)
+        found.setdefault(one.text, one)
+    return tuple(found.values())
+
+
+def _paths(node: Node) -> Iterator[Node]:
+    path = dotted(node)
+    if path is not None:
+        if path.split(".")[0] in ROOTS:
+            yield node
+    elif isinstance(node, Has):
+        yield Select(node.at, node.operand, node.field)
+    else:
+        for child in outside(node):
+            yield from _paths(child)
+
+
+def outside(node: Node) -> tuple[Node, ...]:
+    """Return the nodes directly below one that no variable of a macro is bound in."""
+    match node:
+        case Comprehension(items=items) | PairComprehension(items=items):
+            return (items,)
+        case OptionalMap(operand=operand):
+            return (operand,)
+        case Bind(value=value):
+            return (value,)
+        case _:
+            return children(node)
 
 
 def _leaves(node: Node) -> Iterator[Node]:
