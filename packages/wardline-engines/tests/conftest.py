@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +35,7 @@ class Asked:
     def __init__(self, folder: Path, engine: str, settings: dict[str, Any], **keys: Any) -> None:
         folder.mkdir(exist_ok=True)
         document = {"apiVersion": "wardline/v1", "name": "other", "engine": engine, **keys}
+        document["approvers"] = ["os:alice"]
         (folder / "own.yaml").write_text(NATIVE)
         (folder / "other.yaml").write_text(json.dumps({**document, "with": settings}))
         self.policies = load_policies(folder)
@@ -102,3 +105,12 @@ def governed(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     yield make
     for guard in guards:
         guard.close()
+
+
+@pytest.fixture(scope="session")
+def opa() -> str:
+    """The OPA binary that tests run with."""
+    found = os.environ.get("WARDLINE_OPA") or shutil.which("opa")
+    if not found:
+        pytest.skip("there is no OPA: name one in WARDLINE_OPA; `nox -s core` fetches its own")
+    return found

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Dial = Callable[[float], socket.socket]
 
-__all__ = ["LARGEST_ANSWER", "Answer", "Client", "over_tcp"]
+__all__ = ["LARGEST_ANSWER", "Answer", "Client", "over_tcp", "over_unix"]
 
 LARGEST_ANSWER: Final = 65_536
 """How many bytes of an answer are read; a longer one is none."""
@@ -242,6 +242,21 @@ def over_tcp(host: str, port: int, tls: ssl.SSLContext | None, *, loopback: bool
             except OSError as error:
                 trouble = error
         raise trouble
+
+    return dial
+
+
+def over_unix(path: str) -> Dial:
+    """Return how to reach whoever listens on a socket in the file system."""
+
+    def dial(until: float) -> socket.socket:
+        with ExitStack() as failing:
+            made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            failing.callback(made.close)
+            made.settimeout(_left(until))
+            made.connect(path)
+            failing.pop_all()
+            return made
 
     return dial
 

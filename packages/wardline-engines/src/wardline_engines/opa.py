@@ -1,0 +1,319 @@
+"""The OPA binary: checking policies with it, and one server of it for each policy.
+
+The server listens on a socket in a folder that only this user can enter, on no port. A keeper, a small
+shell, ends it and removes the folder when the pipe to this process closes, however that comes about.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet, finalize
+
+from wardline import EngineError
+from wardline_engines.wire import Client, over_unix
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wardline_engines.wire import Answer
+
+__all__ = ["START", "Server", "check", "find"]
+
+START: Final = 10.0
+"""Seconds that a server may take to listen."""
+
+_WAIT: Final = 0.002
+_PATIENCE: Final = 0.1
+_PAUSE: Final = 1.0
+_LONGEST_CHECK: Final = 60.0
+_LONGEST_SOCKET: Final = 100
+_OUTSIDE: Final = frozenset({"http.send", "net.lookup_ip_addr", "opa.runtime"})
+"""Functions that ask the network or read the environment: a decision depends on its input alone."""
+
+_KEEPER: Final = """
+folder=$1; shift
+"$@" </dev/null >/dev/null 2>&1 & server=$!
+read -r _
+kill -9 "$server" 2>/dev/null
+wait "$server" 2>/dev/null
+rm -rf -- "$folder"
+"""
+
+
+def find(path: str) -> str:
+    """Return the absolute path of the binary: `path`, else WARDLINE_OPA, else `opa` on PATH.
+
+    Raises `EngineError` where it is none of these, or cannot be run.
+    """
+    named, key = path or os.environ.get("WARDLINE_OPA", ""), "opa" if path else ""
+    if not named:
+        found = shutil.which("opa")
+        if found is None:
+            raise EngineError(
+                "Rego needs the `opa` binary, version 1.0 or later: put it on PATH, name it in the "
+                "environment variable WARDLINE_OPA, or under `with:` as `opa: /path/to/opa`"
+            )
+        return str(Path(found).absolute())
+    if not Path(named).is_absolute():
+        raise EngineError(f"`{named}` is no absolute path of the `opa` binary", key)
+    if not os.access(named, os.X_OK) or Path(named).is_dir():
+        raise EngineError(f"`{named}` is no program that can be run", key)
+    return named
+
+
+def check(opa: str, files: Mapping[str, bytes], query: str) -> str:
+    """Return what is wrong with Rego files, "" where nothing is.
+
+    `files` maps names to contents, `query` is the rule that will be asked for. Raises `EngineError`
+    where the binary itself does not work.
+    """
+    with tempfile.TemporaryDirectory(prefix="wardline-") as folder:
+        place = Path(folder)
+        allowed = _json(_run(opa, folder, "capabilities", "--current").stdout, opa)
+        allowed["builtins"] = [one for one in allowed["builtins"] if one["name"] not in _OUTSIDE]
+        (place / "capabilities.json").write_text(json.dumps(allowed))
+        _write(place / "policy", files)
+        done = _run(
+            opa,
+            str(place / "policy"),
+            *("build", "--capabilities=../capabilities.json", "--output=../bundle.tar.gz", *files),
+            fine=False,
+        )
+        if done.returncode != 0:
+            return (done.stderr or done.stdout).strip()
+        data = (f"--data={name}" for name in files)
+        told = _run(opa, str(place / "policy"), "deps", "--format=json", *data, query).stdout
+        wanted = query.split(".")
+        for rule in _json(told, opa).get("virtual", ()):
+            if [step["value"] for step in rule[: len(wanted)]] == wanted:
+                return ""
+        return f"no rule is called {query}"
+
+
+def _run(opa: str, folder: str, *args: str, fine: bool = True) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(  # noqa: S603 - the binary that whoever wrote the policy named
+            [opa, *args],
+            cwd=folder,
+            env=_environment(folder),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=fine,
+            timeout=_LONGEST_CHECK,
+        )
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise EngineError(f"`{opa}` does not work as OPA 1.0 or later does: {error}") from None
+
+
+def _json(text: str, opa: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except ValueError as error:
+        raise EngineError(f"`{opa}` does not work as OPA 1.0 or later does: {error}") from None
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+
+
+def _environment(folder: str) -> dict[str, str]:
+    """Return the environment of the binary: nothing of ours that a policy could read."""
+    return {"HOME": folder, "TMPDIR": folder, "PATH": os.defpath}
+
+
+class Server:
+    """A running OPA with some files, started when it is first needed and again when it is gone.
+
+    Any thread may ask. A child after `fork` asks its parent's server as long as that runs, then one of
+    its own.
+    """
+
+    __slots__ = ("__weakref__", "_closed", "_files", "_lock", "_opa", "_running", "_started")
+
+    def __init__(self, opa: str, files: Mapping[str, bytes]) -> None:
+        self._opa = opa
+        self._files = dict(files)
+        self._running: _Running | None = None
+        self._closed = False
+        self._started = -_PAUSE
+        self._lock = threading.Lock()
+        _SERVERS.add(self)
+
+    def start(self, until: float) -> None:
+        """Return once the server listens. Raises `EngineError` if it does not by `until`."""
+        self._listening(until, None)
+
+    def post(self, path: str, body: bytes, until: float) -> Answer:
+        """Return the answer to a POST. Raises `EngineError` where there is none in time."""
+        running = self._listening(until, None)
+        try:
+            return running.client.post(path, body, _JSON, until)
+        except EngineError:
+            if time.monotonic() >= until or running.listens():
+                raise
+        running = self._listening(until, running)
+        return running.client.post(path, body, _JSON, until)
+
+    def close(self) -> None:
+        """End the server that this process started; from now on there is no answer."""
+        self._closed = True
+        with self._lock:
+            running, self._running = self._running, None
+        if running is not None:
+            running.end()
+
+    def after_fork(self) -> None:
+        """In a child: the server stays the parent's, and no lock is held by a thread that is gone."""
+        self._lock = threading.Lock()
+        if self._running is not None:
+            self._running.leave()
+
+    def _listening(self, until: float, gone: _Running | None) -> _Running:
+        """Return a server that listens, after starting one in the place of what is `gone`."""
+        running = self._running
+        if running is not None and running is not gone and running.ready:
+            return running
+        if not self._lock.acquire(timeout=max(until - time.monotonic(), 0)):
+            raise EngineError("OPA is still starting")
+        try:
+            if self._closed:
+                raise EngineError("it was closed")
+            running = self._running
+            if running is None or running is gone or running.hopeless():
+                running = self._anew(running)
+            running.wait(until)
+            return running
+        finally:
+            self._lock.release()
+
+    def _anew(self, gone: _Running | None) -> _Running:
+        if gone is not None:
+            self._running = None
+            gone.end()
+        if time.monotonic() - self._started < _PAUSE:
+            raise EngineError("OPA ended and was started less than a second ago")
+        self._started = time.monotonic()
+        self._running = _Running(self._opa, self._files)
+        return self._running
+
+
+class _Running:
+    """One process of OPA, its keeper and the folder with its socket."""
+
+    __slots__ = ("__weakref__", "_born", "_end", "_folder", "_socket", "client", "ready")
+
+    def __init__(self, opa: str, files: Mapping[str, bytes]) -> None:
+        self.ready = False
+        self._born = time.monotonic()
+        self._folder = tempfile.mkdtemp(prefix="wardline-")
+        self._socket = f"{self._folder}/opa.sock"
+        if len(self._socket) > _LONGEST_SOCKET:
+            shutil.rmtree(self._folder)
+            raise EngineError(
+                f"`{self._folder}` is too long for a socket: set TMPDIR to a short path"
+            )
+        _write(Path(self._folder, "policy"), files)
+        self.client = Client(over_unix(self._socket), "opa")
+        ours, theirs = os.pipe()[::-1]
+        try:
+            keeper = subprocess.Popen(  # noqa: S603 - the binary that the policy's author named
+                [
+                    "/bin/sh",
+                    "-c",
+                    _KEEPER,
+                    "wardline-opa",
+                    self._folder,
+                    opa,
+                    *self._options(files),
+                ],
+                cwd=f"{self._folder}/policy",
+                env=_environment(self._folder),
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                # A signal from the terminal is for this process; the keeper sees its pipe close.
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(ours)
+            shutil.rmtree(self._folder)
+            raise EngineError(f"OPA cannot be started: {error}") from None
+        finally:
+            os.close(theirs)
+        self._end = finalize(self, _let_go, ours, keeper)
+
+    def _options(self, files: Mapping[str, bytes]) -> list[str]:
+        return [
+            "run",
+            "--server",
+            "--addr",
+            f"unix://{self._socket}",
+            "--unix-socket-perm",
+            "600",
+            "--log-level",
+            "error",
+            "--skip-version-check",
+            *files,
+        ]
+
+    def wait(self, until: float) -> None:
+        """Return once it listens. Raises `EngineError` if it does not by `until`."""
+        while not self.ready:
+            self.ready = self.listens()
+            if not self.ready and time.monotonic() >= until:
+                raise EngineError("OPA is still starting")
+            if not self.ready:
+                time.sleep(_WAIT)
+
+    def hopeless(self) -> bool:
+        """Whether it should have listened long ago."""
+        return not self.ready and time.monotonic() - self._born > START
+
+    def listens(self) -> bool:
+        """Whether somebody accepts connections."""
+        try:
+            over_unix(self._socket)(time.monotonic() + _PATIENCE).close()
+        except OSError:
+            return False
+        return True
+
+    def leave(self) -> None:
+        """In a child after `fork`: close the copy of the pipe, whose other holder decides for both."""
+        if held := self._end.detach():
+            _, _, (ours, keeper), _ = held
+            os.close(ours)
+            keeper.returncode = 0  # it is no child of this process: nobody here waits for it
+
+    def end(self) -> None:
+        """End the process, if it is this process's own."""
+        self.client.close()
+        self._end()
+
+
+def _let_go(pipe: int, keeper: subprocess.Popen[bytes]) -> None:
+    """Close the pipe, by which the keeper ends, and wait until it has."""
+    os.close(pipe)
+    keeper.wait()
+
+
+_JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
+_SERVERS: WeakSet[Any] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for server in list(_SERVERS):
+        server.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
