@@ -138,6 +138,21 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def differential(session: nox.Session) -> None:
+    """Hold generated code against the strict evaluation on 100,000 examples for each property."""
+    session.install(*_group("test"), *_editable(ROOT / "packages" / "wardline"))
+    tests = ("cel/test_fast.py", "kernel/test_matching.py")
+    session.run(
+        "pytest",
+        *(f"packages/wardline/tests/{test}" for test in tests),
+        "--hypothesis-profile=long",
+        "--timeout=0",
+        *(session.posargs or ("-k", "agrees or many_at_once")),
+        env=QUIET,
+    )
+
+
+@nox.session
 def crash(session: nox.Session) -> None:
     """The crash tests alone; `-- --kills 5000` makes them long. CI runs 200 kills as `integration`."""
     session.install(*_group("test"), *FAST, *_editable(ROOT / "packages" / "wardline"))

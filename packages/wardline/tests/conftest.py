@@ -5,4 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("wardline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "long", max_examples=100_000, deadline=None, suppress_health_check=list(HealthCheck)
+)
 settings.load_profile("wardline")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from wardline.canonical import encode
 from wardline.clock import as_datetime
+from wardline.fingerprint import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from wardline.action import Action
-    from wardline.facts import Facts
+    from wardline.facts import Facts, Links
 
 __all__ = ["BUDGET", "UNLISTED", "UNLISTED_FOR_ALLOW", "Activation"]
 
@@ -31,67 +33,86 @@ UNLISTED_FOR_ALLOW: Final[Mapping[str, Any]] = {"effects": ["unknown"], "returns
 class Activation:
     """The values behind the roots of the policy language, for one action and its facts.
 
-    `type` and `tool` are set anew for each view a rule has of the action. `budget` is what is left of
-    the steps that one decision may take, `facets` are the parsed views that conditions asked for,
-    `links` says where paths lead.
+    `args` and `result` are what conditions read, which need not be what came in. `type` and `tool`
+    are set anew for each view a rule has of the action. `budget` is what is left of the steps that
+    one decision may take, `facets` are the parsed views that conditions asked for.
     """
 
-    __slots__ = (
-        "_fingerprint",
-        "_now",
-        "args",
-        "budget",
-        "call_id",
-        "duration_ms",
-        "error",
-        "facets",
-        "framework",
-        "kind",
-        "links",
-        "name",
-        "principal",
-        "result",
-        "run",
-        "session",
-        "stage",
-        "tool",
-        "type",
-    )
+    __slots__ = ("_action", "_facts", "args", "budget", "facets", "result", "tool", "type")
 
-    def __init__(
-        self,
-        action: Action,
-        facts: Facts,
-        args: Mapping[str, Any],
-        result: Any,
-        fingerprint: Callable[[], str],
-    ) -> None:
-        self.kind = action.kind
-        self.stage = action.stage
-        self.type = action.type
-        self.name = action.name
-        self.framework = action.framework
-        self.call_id = action.call_id
+    def __init__(self, action: Action, facts: Facts, args: Mapping[str, Any], result: Any) -> None:
+        self._action = action
+        self._facts = facts
         self.args = args
-        self.result = result
-        self.error = facts.error
-        self.duration_ms = facts.duration_ms
-        self.principal = facts.principal.view
-        self.session = facts.session
-        self.run = facts.run
-        self.tool = UNLISTED
         self.budget = BUDGET
         self.facets: dict[tuple[str, str, str], dict[str, Any]] = {}
-        self.links = facts.links
-        self._now = facts.now
-        self._fingerprint = fingerprint
+        self.result = result
+        self.tool = UNLISTED
+        self.type = action.type
+
+    # What few conditions read, and generated code reads once, is looked up when it is.
 
     @property
-    def now(self) -> datetime:
-        """The recorded time of the decision."""
-        return as_datetime(self._now)
+    def kind(self) -> str:
+        """The kind of the action."""
+        return self._action.kind
+
+    @property
+    def stage(self) -> str:
+        """`before` or `after`."""
+        return self._action.stage
+
+    @property
+    def name(self) -> str:
+        """The tool, model or peer as it is registered."""
+        return self._action.name
+
+    @property
+    def framework(self) -> str:
+        """The framework that the action came through."""
+        return self._action.framework
+
+    @property
+    def call_id(self) -> str:
+        """The id of the call within its session."""
+        return self._action.call_id
 
     @property
     def fingerprint(self) -> str:
         """The fingerprint of the action, worked out only for a condition that asks."""
-        return self._fingerprint()
+        return fingerprint(self._action, self._facts.principal, encode(self.args))
+
+    @property
+    def error(self) -> str | None:
+        """What the action raised."""
+        return self._facts.error
+
+    @property
+    def duration_ms(self) -> int:
+        """How long the action took."""
+        return self._facts.duration_ms
+
+    @property
+    def principal(self) -> Mapping[str, Any]:
+        """Who acts."""
+        return self._facts.principal.view
+
+    @property
+    def session(self) -> Mapping[str, Any]:
+        """The session's fields that are known."""
+        return self._facts.session
+
+    @property
+    def run(self) -> Mapping[str, Any]:
+        """The run's fields that are known."""
+        return self._facts.run
+
+    @property
+    def links(self) -> Links | None:
+        """Where paths lead."""
+        return self._facts.links
+
+    @property
+    def now(self) -> datetime:
+        """The recorded time of the decision."""
+        return as_datetime(self._facts.now)

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wardline.action import DEFAULT_KINDS
 from wardline.activation import Activation
-from wardline.canonical import Plain, encode, private_copy
+from wardline.canonical import Plain, private_copy
 from wardline.cel.values import charge
 from wardline.changes import apply_changes
 from wardline.decision import ALLOW, ASK, DENY, Advice, Ask, Decision, Failure
 from wardline.detectors import masks
 from wardline.errors import CanonicalError, EvaluationError
-from wardline.fingerprint import fingerprint
-from wardline.matching import match_rules, tool_view
-from wardline.policy.groups import Group
+from wardline.matching import match_rules
+from wardline.policy.groups import Candidates, Group
 from wardline.verdict import ENGINE_RULE, Verdict
+from wardline.views import tool_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -53,12 +53,12 @@ def decide(policies: PolicySet, action: Action, facts: Facts) -> Decision:
     applied = policies.applicable(facts.principal)
     if not applied or not applied[0][1]:
         return _standing(policies, "builtin:no-policy", "no policy document applies to this agent")
-    groups = policies.candidates(
+    candidates = policies.candidates(
         action.kind, action.stage, action.name, action.type, action.verb
-    ).groups
-    if not groups:
+    )
+    if not candidates.groups:
         return _settle(policies, action, facts, applied, _NONE, _NONE, None)
-    matched, failed, replacement = _evaluate(policies, action, facts, applied, groups)
+    matched, failed, replacement = _evaluate(policies, action, facts, applied, candidates)
     return _settle(policies, action, facts, applied, matched, failed, replacement)
 
 
@@ -92,12 +92,12 @@ def _evaluate(
     action: Action,
     facts: Facts,
     applied: tuple[tuple[Document, bool], ...],
-    groups: Iterable[Group],
+    candidates: Candidates,
 ) -> tuple[tuple[Rule, ...], tuple[Failure, ...], Plain | None]:
     """Return the rules that hold, those that failed, and the new arguments or result if any."""
-    env = _activation(action, facts, action.args, facts.result)
-    matched, failed = match_rules(env, action.verb, groups, applied, facts)
-    if facts.error is not None:
+    env = Activation(action, facts, action.args, facts.result)
+    matched, failed = match_rules(env, action.verb, candidates, applied, facts)
+    if not candidates.changes or facts.error is not None:
         return tuple(matched), tuple(failed), None  # what failed has no result to change
     documents = {document.name: document for document, _ in applied}
     changes = [
@@ -112,16 +112,14 @@ def _evaluate(
         return tuple(matched), (*failed, *broken), None
     # Restricting rules hold on what came in and on what would run.
     if action.stage == "before":
-        after = _activation(action, facts, replacement.tree, facts.result, env.budget)
+        after = Activation(action, facts, replacement.tree, facts.result)
         verb = action.verb_of(replacement.tree)
-        groups = policies.candidates(
-            action.kind, action.stage, action.name, action.type, verb
-        ).groups
+        candidates = policies.candidates(action.kind, action.stage, action.name, action.type, verb)
     else:
-        after = _activation(action, facts, action.args, replacement.tree, env.budget)
+        after = Activation(action, facts, action.args, replacement.tree)
         verb = action.verb
-    again = [group for group in groups if group.restricting and not group.changes]
-    more, broken = match_rules(after, verb, again, applied, facts)
+    after.budget = env.budget
+    more, broken = match_rules(after, verb, candidates.again(), applied, facts)
     return (
         tuple(dict.fromkeys((*matched, *more))),
         (*failed, *(one for one in broken if all(one.rule is not known.rule for known in failed))),
@@ -133,20 +131,9 @@ def look_at(
     rule: Rule, document: Document, action: Action, facts: Facts, *, acting: bool
 ) -> tuple[list[Rule], list[Failure]]:
     """Return whether one rule holds, as ([rule], []), fails, as ([], [failure]), or neither."""
-    env = _activation(action, facts, action.args, facts.result)
-    return match_rules(env, action.verb, (Group((rule,)),), ((document, acting),), facts)
-
-
-def _activation(
-    action: Action, facts: Facts, args: Any, result: Any, budget: int | None = None
-) -> Activation:
-    def of_action() -> str:
-        return fingerprint(action, facts.principal, encode(args))
-
-    env = Activation(action, facts, args, result, of_action)
-    if budget is not None:
-        env.budget = budget
-    return env
+    env = Activation(action, facts, action.args, facts.result)
+    candidates = Candidates((Group((rule,)),))
+    return match_rules(env, action.verb, candidates, ((document, acting),), facts)
 
 
 def _binds(rule: Rule, document: Document, facts: Facts) -> bool:
@@ -166,7 +153,7 @@ def _changed(
     """
     values: dict[Rule, list[tuple[Path, Any]]] = {}
     for rule in rules:
-        env.tool = tool_view(documents[rule.document], action.type, restricting=True)
+        env.tool = tool_view(rule, documents[rule.document], action.type)
         try:
             values[rule] = [
                 (path, private_copy(program.value(env), root="set").tree)

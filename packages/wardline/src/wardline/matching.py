@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from wardline.activation import UNLISTED, UNLISTED_FOR_ALLOW
+from wardline.activation import UNLISTED
 from wardline.decision import Failure
 from wardline.errors import EvaluationError
+from wardline.views import is_for, tool_view, types_seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from wardline.action import Principal
     from wardline.activation import Activation
     from wardline.facts import Facts
-    from wardline.policy.groups import Group
+    from wardline.policy.groups import Candidates, Group
     from wardline.policy.model import Document, Rule
 
-__all__ = ["match_rules", "tool_view"]
+__all__ = ["match_rules"]
+
+_MOST_KEPT: Final = 256
 
 
 class _Look(NamedTuple):
@@ -31,37 +33,11 @@ class _Look(NamedTuple):
     types: tuple[str, ...]
 
 
-class _Found:
-    """What was found so far."""
-
-    __slots__ = ("failed", "matched")
-
-    def __init__(self) -> None:
-        self.matched: list[Rule] = []
-        self.failed: list[Failure] = []
-
-    def ask(self, rule: Rule, env: Activation, types: Iterable[str]) -> None:
-        """Evaluate one rule strictly."""
-        program = rule.program
-        assert program is not None, "a rule without a condition is not asked"
-        problem: EvaluationError | None = None
-        for type_ in types:
-            env.type = type_
-            try:
-                if program.test(env):
-                    self.matched.append(rule)
-                    return
-            except EvaluationError as error:
-                problem = error
-        if problem is not None:
-            self.failed.append(Failure(rule, str(problem)))
-
-
 def match_rules(
     env: Activation,
     verb: str,
-    groups: Iterable[Group],
-    applied: Iterable[tuple[Document, bool]],
+    candidates: Candidates,
+    applied: tuple[tuple[Document, bool], ...],
     facts: Facts,
 ) -> tuple[list[Rule], list[Failure]]:
     """Return the rules that hold and those that failed, each by ordinal.
@@ -71,24 +47,37 @@ def match_rules(
     each group spends adds up in any order, so that many conditions can be evaluated at once.
     """
     own, before = env.type, env.budget
-    looks = list(_looks(own, verb, groups, applied, facts))
+    # Who acts, what failed and an unknown verb are not the policy's: with them nothing is kept.
+    steady = facts.error is None and not candidates.has_agents
+    if steady and verb and verb != own:
+        steady = not candidates.reads_type
+    looks: tuple[_Look, ...] | None = candidates.kept.get(applied) if steady else None
+    if looks is None:
+        looks = tuple(_looks(own, verb, candidates, applied, facts))
+        if steady:
+            if len(candidates.kept) >= _MOST_KEPT:
+                candidates.kept.clear()
+            candidates.kept[applied] = looks
     found = _together(env, looks)
     if env.budget < 0:
         env.budget = before
+        env.facets.clear()  # what is parsed is paid for once
         found = _in_order(env, looks)
     env.type = own
-    return found.matched, found.failed
+    return found
 
 
-def _together(env: Activation, looks: Iterable[_Look]) -> _Found:
-    found = _Found()
-    for group, tool, all_types in looks:
-        rules, types = group.rules, all_types
+def _together(env: Activation, looks: Iterable[_Look]) -> tuple[list[Rule], list[Failure]]:
+    matched: list[Rule] = []
+    failed: list[Failure] = []
+    for group, tool, types in looks:
+        rules = group.rules
         if group.always:
-            found.matched += rules
+            matched += rules
             continue
         env.tool = tool
         env.type = types[0]
+        left = types
         holds, doubts = group.batch.screen(env)
         if len(types) > 1:
             if holds or doubts:
@@ -96,83 +85,78 @@ def _together(env: Activation, looks: Iterable[_Look]) -> _Found:
                 known = {*holds, *doubts}
                 for number, rule in enumerate(rules):
                     if number not in known:
-                        found.ask(rule, env, types[1:])
+                        _ask(rule, env, types[1:], matched, failed)
             else:
-                types = types[1:]
-                env.type = types[0]
+                left = types[1:]
+                env.type = left[0]
                 holds, doubts = group.batch.screen(env)
         if holds:
-            found.matched += [rules[number] for number in holds]
+            matched += [rules[number] for number in holds]
         for number in doubts:
-            found.ask(rules[number], env, types)
-    if len(found.matched) > 1:
-        found.matched.sort(key=lambda rule: rule.ordinal)
-    if len(found.failed) > 1:
-        found.failed.sort(key=lambda failure: failure.rule.ordinal)
-    return found
+            _ask(rules[number], env, left, matched, failed)
+    if len(matched) > 1:
+        matched.sort(key=lambda rule: rule.ordinal)
+    if len(failed) > 1:
+        failed.sort(key=lambda failure: failure.rule.ordinal)
+    return matched, failed
 
 
-def _in_order(env: Activation, looks: Iterable[_Look]) -> _Found:
-    found = _Found()
+def _in_order(env: Activation, looks: Iterable[_Look]) -> tuple[list[Rule], list[Failure]]:
+    matched: list[Rule] = []
+    failed: list[Failure] = []
     rules = [(rule, look) for look in looks for rule in look.group.rules]
     rules.sort(key=lambda pair: pair[0].ordinal)
     for rule, (group, tool, types) in rules:
         if group.always:
-            found.matched.append(rule)
+            matched.append(rule)
         else:
             env.tool = tool
-            found.ask(rule, env, types)
-    return found
+            _ask(rule, env, types, matched, failed)
+    return matched, failed
+
+
+def _ask(
+    rule: Rule,
+    env: Activation,
+    types: Iterable[str],
+    matched: list[Rule],
+    failed: list[Failure],
+) -> None:
+    """Evaluate one rule strictly and add it where it belongs."""
+    program = rule.program
+    assert program is not None, "a rule without a condition is not asked"
+    problem: EvaluationError | None = None
+    for type_ in types:
+        env.type = type_
+        try:
+            if program.test(env):
+                matched.append(rule)
+                return
+        except EvaluationError as error:
+            problem = error
+    if problem is not None:
+        failed.append(Failure(rule, str(problem)))
 
 
 def _looks(
     own: str,
     verb: str,
-    groups: Iterable[Group],
+    candidates: Candidates,
     applied: Iterable[tuple[Document, bool]],
     facts: Facts,
 ) -> Iterator[_Look]:
     """Yield how each group looks at the action, without those that do not."""
     documents = {document.name: (document, acting) for document, acting in applied}
-    for group in groups:
+    for group in candidates.groups:
         known = documents.get(group.document)
         if known is None:
             continue
         document, acting = known
-        restricting = group.restricting
-        if not (restricting or acting):
+        if not (group.restricting or acting):
             continue
-        if group.agent is not None and not _is_agent(group, facts.principal):
+        if group.agent is not None and not is_for(group, facts.principal):
             continue
         if facts.error is not None and not (group.always or group.reads_error):
             continue  # what failed has no result that the other rules on `after` could read
-        types: tuple[str, ...] = (own,)
-        if verb and verb != own and group.reads_type:
-            types = _types(own, verb, document, restricting=restricting)
-        tool = tool_view(document, own, restricting=restricting) if group.reads_tool else UNLISTED
-        yield _Look(group, tool, types)
-
-
-def _types(own: str, verb: str, document: Document, *, restricting: bool) -> tuple[str, ...]:
-    """Return the values of `action.type` under which rules look at the action."""
-    if restricting:
-        return (own, verb)
-    entry = document.tools.find(own)
-    return (verb,) if entry is not None and entry.type_from == "action" else (own,)
-
-
-def tool_view(document: Document, type_: str, *, restricting: bool) -> Mapping[str, Any]:
-    """Return what a rule of `document` sees as `tool`, for the tool of this type."""
-    entry = document.tools.find(type_)
-    if entry is not None:
-        return entry.view
-    return UNLISTED if restricting else UNLISTED_FOR_ALLOW
-
-
-def _is_agent(group: Group, principal: Principal) -> bool:
-    """Whether the rules are for this principal; restricting ones also for anybody it acts for."""
-    assert group.agent is not None
-    match = group.agent.match
-    if match(principal.id) or match(principal.name or principal.id):
-        return True
-    return group.restricting and any(match(member) for member in principal.chain)
+        tool = tool_view(group, document, own) if group.reads_tool else UNLISTED
+        yield _Look(group, tool, types_seen(group, document, own, verb))

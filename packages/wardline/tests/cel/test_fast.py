@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from wardline.cel import Scope, compile, parse  # noqa: A004
 from wardline.cel.fast import Batch
+from wardline.cel.fast import batch as fast
 from wardline.cel.fast.batch import compile_checked
 from wardline.errors import EvaluationError, PolicyError
 
@@ -23,13 +24,19 @@ if TYPE_CHECKING:
 SCOPE = Scope(dict.fromkeys([*TYPES, "missing"], "dyn"))
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make code at once."""
+    monkeypatch.setattr(fast, "_COLD", 1)
+
+
 def programs(texts: Sequence[str]) -> list[Program]:
     return [compile(parse(text), SCOPE) for text in texts]
 
 
 def warm(batch: Batch, env: Any) -> None:
     """Let the code be made."""
-    for _ in range(64):
+    for _ in range(2):
         env.budget = 10**9
         batch.screen(env)
 

@@ -108,11 +108,11 @@ def rule_by_rule(policies: PolicySet, action: Action, facts: Facts, env: Activat
 
 
 def all_at_once(policies: PolicySet, action: Action, facts: Facts, env: Activation) -> Outcome:
-    groups = policies.candidates(
+    candidates = policies.candidates(
         action.kind, action.stage, action.name, action.type, action.verb
-    ).groups
+    )
     applied = policies.applicable(facts.principal)
-    matched, failed = match_rules(env, action.verb, groups, applied, facts)
+    matched, failed = match_rules(env, action.verb, candidates, applied, facts)
     return (
         [f"{rule.document}/{rule.name}" for rule in matched],
         [(f"{one.rule.document}/{one.rule.name}", one.message) for one in failed],
@@ -226,7 +226,7 @@ def test_many_at_once_are_what_rule_after_rule_says(
         )
 
         def fresh(left: int, action: Action = action, facts: Facts = facts) -> Activation:
-            env = Activation(action, facts, action.args, facts.result, lambda: "f")
+            env = Activation(action, facts, action.args, facts.result)
             env.budget = left
             return env
 

@@ -59,12 +59,26 @@ class Group:
 
 
 class Candidates:
-    """What can match an action: the groups, in no particular order."""
+    """What can match an action: the groups, in no particular order.
 
-    __slots__ = ("groups",)
+    `has_agents`, `reads_type` and `changes` say what holds of some group. `kept`
+    is where the matching of rules keeps what depends on the documents that apply alone.
+    """
+
+    __slots__ = ("changes", "groups", "has_agents", "kept", "reads_type")
 
     def __init__(self, groups: tuple[Group, ...]) -> None:
         self.groups = groups
+        self.has_agents = any(group.agent is not None for group in groups)
+        self.reads_type = any(group.reads_type for group in groups)
+        self.changes = any(group.changes for group in groups)
+        self.kept: dict[Any, Any] = {}
+
+    def again(self) -> Candidates:
+        """Return those that are looked at again on what the changes have made."""
+        return Candidates(
+            tuple(group for group in self.groups if group.restricting and not group.changes)
+        )
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -63,17 +63,26 @@ class Batch:
         doubts: list[int] = []
         patient = True
         for chunk in self._chunks:
-            if env.budget < 0:
-                break
-            if chunk.made is None and patient:
-                chunk.make()
+            made = chunk.made
+            if made is None:
+                made = chunk.make() if patient else chunk.nothing()
                 patient = False
+            run, upfront, back = made
+            known = len(doubts)
             try:
-                chunk.screen(env, holds, doubts)
+                spent = upfront + run(env, holds, doubts) - 1
             except BudgetError:
                 break
-        holds.sort()
-        doubts.sort()
+            # Only now, since what the code calls takes its steps from the budget by itself.
+            env.budget -= spent
+            if len(doubts) > known:
+                env.budget += sum(back[number - chunk.first] for number in doubts[known:])
+            if env.budget < 0:
+                break
+        if holds:
+            holds.sort()
+        if doubts:
+            doubts.sort()
         return holds, doubts
 
 
@@ -88,31 +97,21 @@ class _Made(NamedTuple):
 class _Chunk:
     """Some conditions of a batch, the first of which has the number `first`."""
 
-    __slots__ = ("_first", "_programs", "made")
+    __slots__ = ("_programs", "first", "made")
 
     def __init__(self, first: int, programs: Sequence[Program]) -> None:
-        self._first = first
+        self.first = first
         self._programs = programs
         self.made: _Made | None = None
 
-    def screen(self, env: Activation, holds: list[int], doubts: list[int]) -> None:
-        """Add the numbers that hold and those in doubt; give back what the latter were charged."""
-        run, upfront, back = self.made or self._nothing()
-        before = len(doubts)
-        spent = upfront + run(env, holds, doubts) - 1
-        env.budget -= spent  # what the code calls has taken its steps by itself
-        if len(doubts) > before:
-            first = self._first
-            env.budget += sum(back[number - first] for number in doubts[before:])
-
-    def make(self) -> None:
+    def make(self) -> _Made:
         """Make the code. Where Python cannot compile it, everything stays in doubt for good."""
         values = Values()
         constants: dict[str, object] = {}
         outlines = [outline(program.expr.root, values, constants) for program in self._programs]
-        made = self._nothing()
+        made = self.nothing()
         if any(one.steps for one in outlines):
-            source = write(enumerate(outlines, self._first), values.lines)
+            source = write(enumerate(outlines, self.first), values.lines)
             try:
                 run = compile_checked(source, constants)
             except (SyntaxError, RecursionError, MemoryError, OverflowError):
@@ -122,10 +121,11 @@ class _Chunk:
                 back = tuple(cost + more for cost, more in zip(made.back, upfront, strict=True))
                 made = _Made(run, sum(upfront), back)
         self.made = made
+        return made
 
-    def _nothing(self) -> _Made:
-        """Code that is certain of nothing."""
-        numbers = range(self._first, self._first + len(self._programs))
+    def nothing(self) -> _Made:
+        """Return what stands for the code until there is some: it is certain of nothing."""
+        numbers = range(self.first, self.first + len(self._programs))
 
         def run(env: Activation, holds: list[int], doubts: list[int]) -> int:  # noqa: ARG001
             doubts += numbers

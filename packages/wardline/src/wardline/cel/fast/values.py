@@ -66,6 +66,8 @@ def place_of(node: Node) -> Place | None:
 
     The caller has made sure that no macro's variable hides a root.
     """
+    if not isinstance(node, Select | Index):
+        return None
     argument = argument_of(node)
     if argument is not None:
         return ("args", argument)
