@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wardline.action import Action
-    from wardline.facts import Facts, Links
+    from wardline.facts import Facts
+    from wardline.symlinks import SymbolicLinks
 
 __all__ = ["BUDGET", "UNLISTED", "UNLISTED_FOR_ALLOW", "Activation"]
 
@@ -108,7 +109,7 @@ class Activation:
         return self._facts.run
 
     @property
-    def links(self) -> Links | None:
+    def links(self) -> SymbolicLinks | None:
         """Where paths lead."""
         return self._facts.links
 

@@ -20,7 +20,7 @@ from wardline.clock import as_datetime
 from wardline.decide import decide, is_consulted
 from wardline.decision import DENY, EFFECTS
 from wardline.errors import EngineError, EvaluationError
-from wardline.facts import Links
+from wardline.symlinks import SymbolicLinks
 from wardline.verdict import ENGINE_RULE, Verdict
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Consultant:
             return decide(self._policies, action, facts), facts
         known = dict(facts.links.known) if facts.links is not None else {}
         for _ in range(_MOST_ROUNDS):
-            facts = facts.with_links(Links(known))
+            facts = facts.with_links(SymbolicLinks(known))
             decision = decide(self._policies, action, facts)
             assert facts.links is not None
             if not facts.links.asked:

@@ -10,36 +10,16 @@ if TYPE_CHECKING:
     from wardline.action import Principal
     from wardline.policy.model import Limit
     from wardline.store.types import Switch
+    from wardline.symlinks import SymbolicLinks
     from wardline.verdict import Verdict
 
-__all__ = ["COUNTERS", "Facts", "Links"]
+__all__ = ["COUNTERS", "Facts"]
 
 COUNTERS: Final = ("tool_calls", "model_calls", "tokens", "files_changed", "seconds", "denials")
 """What a session and a run count."""
 
 _NO_MODES: Final[Mapping[str, str]] = {}
 _NO_VERDICTS: Final[Mapping[str, Verdict]] = {}
-
-
-class Links:
-    """Where paths really lead: `known` maps an absolute path to the one without symbolic links.
-
-    What a condition asks for beyond that is kept in `asked`, and is judged by its text alone.
-    """
-
-    __slots__ = ("asked", "known")
-
-    def __init__(self, known: Mapping[str, str]) -> None:
-        self.known = dict(known)
-        self.asked: set[str] = set()
-
-    def real(self, path: str) -> str:
-        """Return where a path leads, as far as it is known."""
-        found = self.known.get(path)
-        if found is None:
-            self.asked.add(path)
-            return path
-        return found
 
 
 class Facts:
@@ -81,7 +61,7 @@ class Facts:
         registered: bool = True,
         modes: Mapping[str, str] = _NO_MODES,
         verdicts: Mapping[str, Verdict] = _NO_VERDICTS,
-        links: Links | None = None,
+        links: SymbolicLinks | None = None,
         result: Any = None,
         error: str | None = None,
         duration_ms: int = 0,
@@ -108,7 +88,7 @@ class Facts:
         """Return these facts with the verdicts of other engines."""
         return self._with(self.exceeded, verdicts, self.links)
 
-    def with_links(self, links: Links) -> Facts:
+    def with_links(self, links: SymbolicLinks) -> Facts:
         """Return these facts with what is known of paths."""
         return self._with(self.exceeded, self.verdicts, links)
 
@@ -116,7 +96,7 @@ class Facts:
         self,
         exceeded: tuple[Limit, ...],
         verdicts: Mapping[str, Verdict],
-        links: Links | None,
+        links: SymbolicLinks | None,
     ) -> Facts:
         return Facts(
             self.principal,

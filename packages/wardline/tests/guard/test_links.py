@@ -11,7 +11,8 @@ import pytest
 from wardline import ActionDenied, Guard, MemoryStore, govern, parse_policies
 from wardline.action import Action, Principal
 from wardline.decide import decide
-from wardline.facts import Facts, Links
+from wardline.facts import Facts
+from wardline.symlinks import SymbolicLinks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,6 +140,6 @@ def test_decide_alone_judges_the_text_or_what_it_is_told(box: Path) -> None:
     )
     action = Action("tool_call", "t", {"p": "/srv/x"})
     assert decide(policies, action, Facts(Principal("a"), {}, {}, 0)).effect == "allow"
-    links = Links({"/srv/x": "/etc/passwd"})
+    links = SymbolicLinks({"/srv/x": "/etc/passwd"})
     assert decide(policies, action, Facts(Principal("a"), {}, {}, 0, links=links)).effect == "deny"
     assert links.asked == {"/srv"}

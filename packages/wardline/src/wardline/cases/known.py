@@ -8,11 +8,12 @@ from wardline.action import Principal
 from wardline.cases.plain import microseconds, moment
 from wardline.decision import EFFECTS
 from wardline.errors import ConfigurationError
-from wardline.facts import COUNTERS, Links
+from wardline.facts import COUNTERS
 from wardline.policy.fields import Fields
 from wardline.policy.keys import MODES
 from wardline.policy.reader import Node
 from wardline.store.types import Switch
+from wardline.symlinks import SymbolicLinks
 from wardline.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -148,13 +149,13 @@ class Known:
             )
         return made
 
-    def links(self) -> Links | None:
+    def links(self) -> SymbolicLinks | None:
         """Return where paths are said to lead."""
         node = self.fields.get("links", "map", "write `<path>: <where it leads>`")
         if node is None:
             return None
         whole = Fields(self._report, node, "links", "`links`", list(node.value))
-        return Links({path: whole.text(path) for path in node.value})
+        return SymbolicLinks({path: whole.text(path) for path in node.value})
 
     def used(self) -> dict[str, int]:
         """Return what the counters of limits show, in their own units."""

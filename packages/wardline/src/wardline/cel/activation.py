@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from wardline.facts import Links
+    from wardline.symlinks import SymbolicLinks
 
 __all__ = ["Activation", "Frame", "Run"]
 
@@ -56,7 +56,7 @@ class Activation(Protocol):
     @property
     def facets(self) -> dict[tuple[str, str, str], dict[str, Any]]: ...  # noqa: D102
     @property
-    def links(self) -> Links | None: ...  # noqa: D102
+    def links(self) -> SymbolicLinks | None: ...  # noqa: D102
 
 
 Frame: TypeAlias = list[Any]

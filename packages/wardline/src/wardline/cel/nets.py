@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from wardline.facts import Links
+    from wardline.symlinks import SymbolicLinks
 
 __all__ = ["PathView", "UrlView", "folder_problem", "linked_path", "path", "url", "view_field"]
 
@@ -70,7 +70,7 @@ def view_field(view: _View, field: str) -> str | bool:
 # Paths
 
 
-def linked_path(text: str, links: Links | None) -> PathView:
+def linked_path(text: str, links: SymbolicLinks | None) -> PathView:
     """The path that `text` names, with where it leads."""
     view = path(text)
     if links is not None and text.startswith("/"):
