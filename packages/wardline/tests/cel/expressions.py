@@ -27,7 +27,7 @@ from wardline.cel.check import check
 from wardline.errors import PolicyError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
 __all__ = [
     "KINDS",
@@ -106,7 +106,7 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "{string}.lowerAscii()", "{string}.upperAscii()", "{string}.trim()", "{string}.charAt({int})", "{string}.substring({int})", "{string}.substring({int}, {int})",
         "{string}.replace({string}, {string})", "{string}.replace({string}, {string}, {int})", "{list}.join({string})", "({bool} ? {string} : {string})",
         "{list}[{int}]", "{map}.a", "{map}[{string}]",
-        "string({uint})", "string({timestamp})", "string({duration})", "string({type})", "'%s'.format([{dyn}])", "'%d %s'.format([{int}, {string}])", "'%.2f|%e'.format([{double}, {double}])", "'%x %b %o %X'.format([{int}, {uint}, {int}, {string}])",
+        "string({uint})", "string({timestamp})", "string({duration})", "'%s'.format([{dyn}])", "'%d %s'.format([{int}, {string}])", "'%.2f|%e'.format([{double}, {double}])", "'%x %b %o %X'.format([{int}, {uint}, {int}, {string}])",
         "{string}.format({list})", "strings.quote({string})", "{string}.reverse()", "base64.encode({bytes})", "{optional}.optMap(+, {string}).orValue({string})",
     ),
     "bytes": ("b''", "b'ab'", "b'\\xff\\000'", "b'\u00e9'", "args.x", "bytes({string})", "({bytes} + {bytes})", "({bool} ? {bytes} : {bytes})", "base64.decode(dyn({string}))"),
@@ -174,7 +174,7 @@ def cases(*, roots: bool = True, plain: bool = False) -> st.SearchStrategy[Case]
     """Conditions that load under `Scope(TYPES)`, each with the arguments of an action.
 
     Without `roots` a condition reads nothing but `args`, and says nothing that only we have. With `plain` the arguments hold only what
-    every implementation of CEL has: no foreign objects and no integers beyond 64 bits.
+    every implementation of CEL takes: no `datetime`s, no foreign objects, no integers beyond 64 bits.
     """
     return st.builds(Case, expressions("bool", roots=roots), arguments(plain=plain))
 
@@ -199,33 +199,50 @@ def grow(data: bytes, kind: str = "bool", *, roots: bool = True) -> str:
     return _Growth(data, roots).grow(kind, 5)
 
 
-class _Growth:
+class _Choices:
+    """Decisions, one for each byte; where they run out, the first choice is taken."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to decide."""
+        return self._at >= len(self._data)
+
+    def below(self, limit: int) -> int:
+        """A number from 0 on."""
+        if self.ended:
+            return 0
+        self._at += 1
+        return self._data[self._at - 1] % limit
+
+    def pick(self, options: Sequence[Any]) -> Any:
+        """One of these."""
+        return options[self.below(len(options))]
+
+
+class _Growth(_Choices):
     """Grows one text; `data` decides."""
 
     def __init__(self, data: bytes, roots: bool) -> None:
-        self._data = data
-        self._at = 0
+        super().__init__(data)
         self._roots = ROOTS if roots else {}
         self._more = OURS if roots else {}
         self._variables: list[str] = []
         self._length = 0
 
-    def _below(self, limit: int) -> int:
-        if self._at >= len(self._data):
-            return 0
-        self._at += 1
-        return self._data[self._at - 1] % limit
-
     def grow(self, kind: str, depth: int) -> str:
         options = (*TEMPLATES[kind], *self._more.get(kind, ()))
-        ended = depth <= 0 or self._at >= len(self._data) or self._length > _MOST
+        ended = depth <= 0 or self.ended or self._length > _MOST
         if ended:
             options = tuple(text for text in options if not _PART.search(text))
         # Variables of macros are of any kind.
         options = (*options, *self._roots.get(kind, ()), *self._variables)
         if not self._roots:
             options = tuple(text for text in options if "action." not in text)
-        return self._fill(options[self._below(len(options))], depth - 1)
+        return self._fill(self.pick(options), depth - 1)
 
     def _fill(self, text: str, depth: int) -> str:
         """Put expressions where the template has `{kind}`, and fresh variables where it has `+`.
@@ -258,47 +275,67 @@ class _Growth:
 
 # What conditions meet
 
-_INTS = st.sampled_from([0, 1, -1, 2, 7, 2**53 + 1, 2**63 - 1, -(2**63)]) | st.integers(-100, 100)
-_FLOATS = st.sampled_from([0.0, -0.0, 1.0, 1.5, -2.5, 1e308, 9.223372036854775807e18, float("inf"), float("-inf"), float("nan")])  # fmt: skip
-_TEXTS = st.sampled_from(["", "a", "ab", "b", "10", "true", "/srv/data/x", "../x", "https://example.com", "http://10.0.0.1/"]) | st.text(max_size=4)  # fmt: skip
-_TIMES = st.sampled_from(
-    [
-        datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=UTC),
-        datetime(1970, 1, 1, tzinfo=timezone(timedelta(hours=5, minutes=30))),
-        datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
-    ]
-)
-_SIMPLE = st.none() | st.booleans() | _INTS | _FLOATS | _TEXTS | st.binary(max_size=3) | _TIMES
-_STRANGE: list[Any] = [2**63, -(2**70), Decimal(1), datetime(2026, 1, 1), object(), {1: 2}, "a\ud800"]  # fmt: skip
-
-
-def _nested(leaf: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.recursive(
-        leaf,
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(["a", "b", "\u00e9"]), inner, max_size=2)
-        ),
-        max_leaves=5,
-    )
+_INTS = [0, 1, -1, 2, 7, 2**53 + 1, 2**63 - 1, -(2**63), 1000, -3]
+_FLOATS = [0.0, -0.0, 1.0, 1.5, -2.5, 1e308, 9.223372036854775807e18, 1e-7, 123456789.0, float("inf"), float("-inf"), float("nan")]  # fmt: skip
+_TEXTS = ["", "a", "ab", "b", "10", "-1.5", "true", "/srv/data/x", "../x", "https://example.com", "http://10.0.0.1/", "10.0.0.1", "10.0.0.0/8", "2026-01-02T03:04:05Z", "1h", "%s", "YWI=", "\u00e9\U0001f600", "A\tb "]  # fmt: skip
+_TIMES = [
+    datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=UTC),
+    datetime(1970, 1, 1, tzinfo=timezone(timedelta(hours=5, minutes=30))),
+    datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+]
+_SIMPLE: list[Any] = [None, True, False, b"", b"ab", b"\xff", *_INTS, *_FLOATS, *_TEXTS]
+_STRANGE: list[Any] = [*_TIMES, 2**63, -(2**70), Decimal(1), datetime(2026, 1, 1), object(), {1: 2}, "a\ud800"]  # fmt: skip
 
 
 def arguments(*, plain: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     """The arguments of an action: mostly as `TYPES` declares, some absent, some of another type."""
-    leaf = _SIMPLE if plain else _SIMPLE | st.sampled_from(_STRANGE)
-    anything = _nested(leaf)
-    right: Mapping[str, st.SearchStrategy[Any]] = {
-        "s": _TEXTS, "t": _TEXTS, "n": _INTS | _FLOATS, "k": _INTS | _FLOATS, "f": st.booleans(),
-        "l": st.lists(_TEXTS, max_size=3), "q": st.lists(_INTS | _FLOATS, max_size=3),
-        "m": st.dictionaries(st.sampled_from(["a", "b", "c"]), anything, max_size=2),
-        "x": anything, "y": anything, "when": _TIMES, "gone": st.nothing(),
-    }  # fmt: skip
-    usual = {name: values for name, values in right.items() if name != "gone"}
-    return st.one_of(
-        st.fixed_dictionaries(usual),
-        st.fixed_dictionaries({}, optional=usual),
-        st.dictionaries(st.sampled_from(sorted(TYPES)), anything, max_size=len(TYPES)),
-    )
+    return st.binary(min_size=8, max_size=48).map(lambda data: _Arguments(data, plain).all())
+
+
+class _Arguments(_Choices):
+    """Makes up arguments; `data` decides."""
+
+    def __init__(self, data: bytes, plain: bool) -> None:
+        super().__init__(data)
+        self._leaves = _SIMPLE if plain else [*_SIMPLE, *_STRANGE]
+        self._times: list[Any] = [None] if plain else _TIMES
+
+    def all(self) -> dict[str, Any]:
+        """Every argument but `gone`, one in eight absent and one in eight of any type."""
+        found: dict[str, Any] = {}
+        for name in TYPES:
+            fate = self.below(8)
+            if fate != 1 and (name != "gone" or fate == 2):
+                found[name] = self.anything(3) if fate == 2 else self.usual(name)
+        return found
+
+    def usual(self, name: str) -> Any:
+        """A value of the declared type."""
+        match name:
+            case "s" | "t":
+                return self.pick(_TEXTS)
+            case "n" | "k":
+                return self.pick([*_INTS, *_FLOATS])
+            case "f":
+                return self.pick([True, False])
+            case "l":
+                return [self.pick(_TEXTS) for _ in range(self.below(4))]
+            case "q":
+                return [self.pick([*_INTS, *_FLOATS]) for _ in range(self.below(4))]
+            case "m":
+                return {key: self.anything(2) for key in "abc"[: self.below(4)]}
+            case "when":
+                return self.pick(self._times)
+        return self.anything(3)
+
+    def anything(self, depth: int) -> Any:
+        """A value of any type."""
+        shape = self.below(8) if depth else 0
+        if shape == 1:
+            return [self.anything(depth - 1) for _ in range(self.below(4))]
+        if shape == 2:
+            return {key: self.anything(depth - 1) for key in ("a", "b", "\u00e9")[: self.below(4)]}
+        return self.pick(self._leaves)
 
 
 def facts() -> st.SearchStrategy[dict[str, Any]]:
@@ -317,6 +354,6 @@ def facts() -> st.SearchStrategy[dict[str, Any]]:
             "session": st.fixed_dictionaries({"tool_calls": st.integers(0, 5)}),
             "run": st.fixed_dictionaries({}, optional={"tokens": st.integers(0, 5)}),
             "tool": st.fixed_dictionaries({"effects": st.just(["read"])}),
-            "now": _TIMES,
+            "now": st.sampled_from(_TIMES),
         }
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,9 @@ HOSTILE: dict[str, Any] = {
     "x": _NEST, "y": [list(item) for item in _NEST], "d": [Decimal(1)] * 100_000, "k": "a" * 2000,
     "m": {str(i): i for i in range(50_000)}, "b": b"x" * 1_000_000, "p": "/a" * 200_000, "h": "x" * 2000 + "y",
     "paths": ["/a/b/../c"] * 100_000, "urls": ["http://[::ffff:1.2.3.4]/x"] * 100_000, "sh": "aaaa",
+    "ts": "2026-01-02T03:04:05.678901234+02:00", "du": "1h" * 40 + "1.5s" * 10, "s64": "YWJj" * 250_000, "pc": "%s" * 20_000,
+    "zones": ["Europe/Berlin", "Asia/Tokyo", "America/New_York", "x" * 100] * 25_000, "whens": [datetime(2026, 1, 1, tzinfo=UTC)] * 100_000,
+    "ips": [f"10.{i % 250}.{i // 250 % 250}.1" for i in range(60_000)] + [f"2001:db8::{i:x}" for i in range(40_000)],
     "ab": "".join(random.Random(1).choice("ab") for _ in range(20_000)),
 }  # fmt: skip
 EXPENSIVE = [
@@ -39,6 +43,15 @@ EXPENSIVE = [
     "[args.s]" + ".map(a, a + a)" * 30 + "[0].size() > 1", "[args.l]" + ".map(a, a + a)" * 30 + "[0].size() > 1",
     "args.l.all(i, args.b == args.b + b'x' || true)", "args.l.all(i, dyn(1) / 0 == 1 || true)",
     "args.l.all(i, {'a': i, 'b': [i, i, i]}.a == i && [1, 2, 3] == [1, 2, 3])",
+    "args.l.all(i, '%s'.format([args.l]) != 'b')", "args.l.all(i, '%s'.format([args.m]) != 'b')", "args.l.all(i, '%.1000f'.format([double(i)]) != 'b')", "args.l.all(i, '%x'.format([args.s]) != 'b')",
+    "args.l.all(i, '%e %f %d %s'.format([1e300, 1e300, 1e300, 1e300]) != 'b')", "args.l.all(i, args.s.format([]) != 'b')", "args.l.all(i, args.pc.format(args.l) != 'b')", "args.l.all(i, args.u.reverse() != 'b')",
+    "args.l.all(i, strings.quote(args.u) != 'b')", "args.l.all(i, base64.encode(args.b) != 'b')", "args.l.all(i, base64.decode(args.s64) != b'b')", "args.l.all(i, string(double(i) * 1e20) != '')",
+    "args.l.all(i, timestamp(args.ts) != now)", "args.l.all(i, duration(args.du) != duration('0'))", "args.l.all(i, timestamp(i).getHours('Europe/Berlin') >= 0)", "args.zones.all(z, now.getHours(z) >= 0 || true)",
+    "args.l.all(i, now.getHours('Nowhere/' + string(i)) >= 0 || true)", "args.l.all(i, now - duration('1h') < now)", "args.l.all(i, args.whens.exists(w, w > now) || true)", "args.l.all(i, args.whens == args.whens)",
+    "args.l.all(i, math.greatest(args.l) > -1)", "args.l.all(i, math.greatest(i, 1.0, 2u, 3) > -1)", "args.l.all(i, uint(i) + 1u > 0u)", "args.l.all(i, type(i) == int)",
+    "args.l.all(i, {i: 1, 2u: 3, true: 4} != {})", "args.l.all(i, args.l.transformMap(j, v, j) == {})", "args.m.transformMapEntry(k, v, {k: v}).size() > 1", "args.l.all(i, j, i == j)",
+    "args.l.all(i, args.?m.a.b.c.orValue(1) == 1)", "args.l.all(i, args.?l[?i].hasValue())", "args.l.all(i, optional.of(i).optMap(x, x + 1).orValue(1) > 0)", "args.l.all(i, [?optional.of(i), ?optional.none()] != [])",
+    "args.l.all(i, cel.bind(x, i, x == x))", "args.ips.all(a, cidr('10.0.0.0/8').containsIP(a) || true)", "args.l.all(i, isIP('10.0.' + string(i % 250) + '.' + string(i / 250)))", "args.l.all(i, isCIDR('::' + string(i) + '/' + string(i)) || true)",
 ]  # fmt: skip
 
 
@@ -48,10 +61,10 @@ def test_the_worst_that_loads_is_decided_in_time(make_env: Any, text: str) -> No
     best = float("inf")
     for _ in range(3):
         env = make_env(**HOSTILE)
-        started = time.perf_counter()
+        started = time.process_time()
         with pytest.raises(BudgetError, match="more steps"):
             program.test(env)
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.process_time() - started)
         assert env.budget < 0
     # 50 ms where nothing else runs; the bound leaves room for a busy machine.
     assert best < 0.25

@@ -58,7 +58,7 @@ def refusal(text: str, scope: Scope | None = None) -> str:
         ("timestamp('2026-02-30T00:00:00Z') < now", "a day that no calendar has"), ("now.getHours('Europe/Berln') > 8", "no time zone of that name"),
         ("now.getHours(1) > 8", "wants a string, not an integer"), ("args.path.getHours() > 8", "wants a duration or a point in time"), ("duration('1h').getMonth() == 1", "wants a point in time"),
         ("now.hours > 8", "has no fields"), ("int('x') == 1", "the text is not an integer"), ("uint(-1) == 1u", "does not fit"), ("bool('yes')", "fails here"),
-        ("type(1) == 1", "a type is never equal to an integer"), ("type(1) == itn", "unknown name `itn`"), ("int > 1", "cannot order a type"), ("type(path(args.path)) == string", "not a path"),
+        ("type(1) == 1", "a type is never equal to an integer"), ("type(1) == itn", "unknown name `itn`"), ("int > 1", "cannot order a type"), ("string(type(1)) == 'int'", "not a type"), ("type(path(args.path)) == string", "not a path"),
         # Maps and their keys
         ("{1: 2}['a'] == 2", "no key of this map is a string: each is an integer"), ("'a' in {1: 2}", "no key of this map is a string"), ("{1: 2}.a == 2", "are not strings"),
         ("args.opts[1.0] == 2", "no key of this map is a double"), ("args.opts[null] == 2", "not null"), ("{'a': 1} == {1: 1}", "never equal"), ("['a'] == [1]", "a list of strings is never equal to a list of integers"),
@@ -154,7 +154,7 @@ def test_a_value_need_not_be_a_boolean() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("now - now", "a duration cannot be an argument"), ("type(1)", "Write `string(…)`"), ("args.?path", "End with `.orValue(…)`"),
+        ("now - now", "a duration cannot be an argument"), ("type(1)", "Compare it"), ("args.?path", "End with `.orValue(…)`"),
         ("path(args.path)", "a path cannot be an argument"), ("ip('1.1.1.1')", "Write `string(…)`"),
     ],
 )  # fmt: skip

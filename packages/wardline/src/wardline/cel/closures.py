@@ -179,6 +179,8 @@ def select(inner: Run, field: str) -> Run:
             return over[field]
         if type(over) is nets.PathView or type(over) is nets.UrlView:
             return nets.view_field(over, field)
+        if type(over) is Optional:
+            charge(env, 4)
         return values.select(over, field)
 
     return select
@@ -294,6 +296,7 @@ def map_of(entries: list[tuple[Run, Run, bool]]) -> Run:
     """`{k: a, ?k: b}`: each key, its value, and whether that is an optional."""
 
     def map_of(env: Activation, frame: Frame) -> Any:
+        charge(env, 3 * len(entries))
         pairs: list[tuple[Any, Any]] = []
         for key, item, optional in entries:
             name, value = key(env, frame), item(env, frame)

@@ -102,6 +102,7 @@ def _to_string(env: Budget, value: Any) -> str:
     if kind is bool:
         return "true" if value else "false"
     if kind is float:
+        charge(env, 20)
         return double_text(value)
     text = text_of(env, value)
     if text is None:
@@ -128,8 +129,6 @@ def text_of(env: Budget, value: Any) -> str | None:
         return times.timestamp_text(_as_timestamp(value))
     if kind is Duration:
         return times.duration_text(value)
-    if kind is TypeName:
-        return str(value.name)
     if kind is Address or kind is Network:
         return str(value)
     return None
@@ -191,6 +190,7 @@ def _to_duration(env: Budget, value: Any) -> Duration:
     if type(value) is Duration:
         return value
     if type(value) is str:
+        charge(env, 3 * min(len(value), 128))
         return times.parse_duration(value)
     raise no_overload("duration", value)
 

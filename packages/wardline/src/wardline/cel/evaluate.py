@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["Builder", "cost_of"]
 
 _TURN = 2  # steps for each turn of a macro beside those of its body
+_COSTLY = (OptionalSelect, OptionalIndex, OptionalItem, OptionalMap, Bind)
 _MAP_ROOTS = ("principal", "session", "run", "tool")
 
 
@@ -63,6 +64,8 @@ def cost_of(node: Node) -> int:
         elif isinstance(part, Method):
             signature = METHOD_SIGNATURES.get(part.function)
             total += signature.charge if signature else 0
+        elif isinstance(part, _COSTLY):
+            total += 3
     return total
 
 
@@ -73,6 +76,7 @@ class Builder:
         self.expr = expr
         self.slots = len(variables)
         self.outer = {name: slot for slot, name in enumerate(variables)}
+        self.bound: dict[int, Run] = {}  # readers of the variables of `cel.bind`
 
     def build(self) -> Run:
         """The closure of the whole condition; afterwards `slots` says how long a frame must be."""
@@ -131,7 +135,8 @@ class Builder:
                 return loops.optional_map(over, slot, run, flat=flat)
             case Bind(variable=name, value=value, step=step):
                 held, slot = self._node(value, bound), self._slot()
-                return loops.bind(held, slot, self._node(step, {**bound, name: slot}))
+                self.bound[slot] = loops.bound(slot, held)
+                return loops.bind(slot, self._node(step, {**bound, name: slot}))
 
     def _slot(self) -> int:
         """A place in the frame for one more variable."""
@@ -143,7 +148,8 @@ class Builder:
     def _name(self, node: Name, bound: dict[str, int]) -> Run:
         name = node.name
         if name in bound and not node.rooted:
-            return closures.variable(bound[name])
+            slot = bound[name]
+            return self.bound.get(slot) or closures.variable(slot)
         if name in TYPE_NAMES:
             return closures.constant(TYPE_NAMES[name])
         if name in ("args", "now"):
@@ -217,15 +223,15 @@ class Builder:
         items = self._node(node.items, bound)
         if isinstance(node, PairComprehension):
             key, slot = self._slot(), self._slot()
-            turns = loops.two_variables(key, slot)
+            turns, turn = loops.two_variables(key, slot), 2 * _TURN
             inner = {**bound, node.key: key, node.variable: slot}
         else:
             slot = self._slot()
-            turns = loops.one_variable(slot)
+            turns, turn = loops.one_variable(slot), _TURN
             inner = {**bound, node.variable: slot}
         step = self._node(node.step, inner)
         guard = None if node.guard is None else self._node(node.guard, inner)
-        steps = _TURN + cost_of(node.step) + (cost_of(node.guard) if node.guard else 0)
+        steps = turn + cost_of(node.step) + (cost_of(node.guard) if node.guard else 0)
         match node.macro:
             case "exists" | "all":
                 return loops.quantifier(node.macro, items, turns, step, steps)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from wardline.cel.conversions import text_of
-from wardline.cel.kinds import Keyed, UInt
+from wardline.cel.kinds import Keyed, TypeName, UInt
 from wardline.cel.values import charge, entries, integer, kind_of, no_overload
 from wardline.errors import EvaluationError
 
@@ -42,7 +42,7 @@ def format_text(env: Budget, text: Any, values: Any) -> str:
             continue
         if used >= len(values):
             raise EvaluationError(f"the format has more clauses than its {len(values)} values")
-        charge(env, 4)
+        charge(env, 40)
         parts.append(_CLAUSES[clause](env, values[used], decimals))
         used += 1
     parts.append(text[at:])
@@ -106,13 +106,15 @@ def _written(env: Budget, value: Any, depth: int) -> str:
     if kind is list or kind is tuple:
         return f"[{_joined(env, _each(env, value, depth), ', ')}]"
     if kind is dict or kind is Keyed:
-        charge(env, 8 * len(value))
+        charge(env, 16 * len(value))
         pairs = [
             (_written(env, key, depth + 1), _inner(env, item, depth))
             for key, item in entries(value)
         ]
         pairs.sort(key=lambda pair: pair[0])
         return f"{{{_joined(env, [f'{key}: {item}' for key, item in pairs], ', ')}}}"
+    if kind is TypeName:
+        return str(value.name)
     text = text_of(env, value)
     if text is None:
         raise _cannot("s", value)
@@ -120,7 +122,7 @@ def _written(env: Budget, value: Any, depth: int) -> str:
 
 
 def _each(env: Budget, items: Any, depth: int) -> list[str]:
-    charge(env, 4 * len(items))
+    charge(env, 8 * len(items))
     return [_inner(env, item, depth) for item in items]
 
 

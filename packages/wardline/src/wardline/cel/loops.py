@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Turns",
     "bind",
+    "bound",
     "exists_one",
     "filter_items",
     "map_items",
@@ -147,7 +148,7 @@ def transform_map(items: Run, turns: Turns, guard: Run | None, step: Run, steps:
     def transformed(env: Activation, frame: Frame) -> Any:
         pairs: list[tuple[Any, Any]] = []
         for key in turns(items(env, frame), frame):
-            charge(env, steps + 2)
+            charge(env, steps + 4)
             if guard is None or _holds("transformMap", guard(env, frame)):
                 pairs.append((key, step(env, frame)))
         return values.keyed(pairs)
@@ -166,7 +167,7 @@ def transform_entries(items: Run, turns: Turns, guard: Run | None, step: Run, st
                 entry = step(env, frame)
                 if type(entry) is not dict and type(entry) is not Keyed:
                     raise EvaluationError(f"`transformMapEntry` wants a map, not {kind_of(entry)}")
-                charge(env, 4 * len(entry))
+                charge(env, 8 * len(entry))
                 pairs.extend(values.entries(entry))
         return values.keyed(pairs)
 
@@ -194,11 +195,42 @@ def optional_map(operand: Run, slot: int, step: Run, *, flat: bool) -> Run:
     return optional_map
 
 
-def bind(value: Run, slot: int, step: Run) -> Run:
-    """`cel.bind(variable, value, step)`."""
+class _Unread:
+    """Stands in the frame for a value that nobody has asked for."""
+
+
+class _Failed:
+    """Stands in the frame for a value that could not be worked out."""
+
+    def __init__(self, error: EvaluationError) -> None:
+        self.error = error
+
+
+def bind(slot: int, step: Run) -> Run:
+    """`cel.bind(variable, value, step)`: the value is worked out when it is first read."""
 
     def bind(env: Activation, frame: Frame) -> Any:
-        frame[slot] = value(env, frame)
+        frame[slot] = _Unread
         return step(env, frame)
 
     return bind
+
+
+def bound(slot: int, value: Run) -> Run:
+    """The variable of `cel.bind`."""
+
+    def bound(env: Activation, frame: Frame) -> Any:
+        held = frame[slot]
+        if held is _Unread:
+            try:
+                held = frame[slot] = value(env, frame)
+            except BudgetError:
+                raise
+            except EvaluationError as error:
+                frame[slot] = _Failed(error)
+                raise
+        elif type(held) is _Failed:
+            raise held.error
+        return held
+
+    return bound

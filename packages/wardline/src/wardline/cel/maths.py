@@ -35,8 +35,9 @@ def _least(env: Budget, *given: Any) -> Any:
 def _best(env: Budget, name: str, given: tuple[Any, ...], worse: Callable[[Any, Any], bool]) -> Any:
     """Of equal numbers the first; a single list stands for its elements."""
     if len(given) == 1 and type(given[0]) in (list, tuple):
+        charge(env, len(given[0]))
         given = tuple(given[0])
-        charge(env, 4 * len(given))
+    charge(env, 6 * len(given))
     if not given:
         raise EvaluationError(f"`{name}` wants at least one number")
     for one in given:
@@ -121,7 +122,7 @@ def _sign(env: Budget, value: Any) -> Any:
         integer(value)
         return (value > 0) - (value < 0)
     if kind is float:
-        return math.copysign(1.0, value) if value < 0 or value > 0 else value
+        return value if math.isnan(value) else float((value > 0) - (value < 0))
     if kind is UInt:
         return UInt(min(value.value, 1))
     raise no_overload("math.sign", value)

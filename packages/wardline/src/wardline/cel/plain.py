@@ -21,7 +21,7 @@ __all__ = ["UNPLAIN", "plain"]
 
 UNPLAIN: Final = {
     "duration": "Write `string(…)`.",
-    "type": "Write `string(…)`.",
+    "type": "Compare it: `type(x) == string`.",
     "ip": "Write `string(…)`.",
     "cidr": "Write `string(…)`.",
     "optional": "End with `.orValue(…)`.",

@@ -38,6 +38,7 @@ _DAY: Final = 86_400 * _SECOND
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _FIRST: Final = (1 - _EPOCH) * _DAY
 _LAST: Final = (date(9999, 12, 31).toordinal() + 1 - _EPOCH) * _DAY - 1
+_START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 
 _RFC3339 = re.compile(
@@ -78,12 +79,8 @@ def moment(value: datetime) -> Timestamp:
 
         if type(held) is not ZoneInfo:
             raise EvaluationError("a point in time without a time zone cannot be compared")
-    offset = value.utcoffset()
-    assert offset is not None
-    days = value.toordinal() - _EPOCH
-    seconds = value.hour * 3600 + value.minute * 60 + value.second
-    nanos = days * _DAY + seconds * _SECOND + value.microsecond * 1000
-    return timestamp(nanos - offset // timedelta(microseconds=1) * 1000)
+    past = value - _START
+    return timestamp((past.days * 86_400 + past.seconds) * _SECOND + past.microseconds * 1000)
 
 
 def as_datetime(value: Timestamp) -> datetime:
@@ -91,7 +88,7 @@ def as_datetime(value: Timestamp) -> datetime:
     micros, rest = divmod(value.nanos, 1000)
     if rest:
         raise EvaluationError("a point in time with nanoseconds has no plain form")
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+    return _START + timedelta(microseconds=micros)
 
 
 # Texts
@@ -176,17 +173,15 @@ class Zone:
         """What clocks in this zone show then, as nanoseconds since 1970 there."""
         if self._named is None:
             return value.nanos + self._offset
-        micros = value.nanos // 1000
-        try:
-            here = (_START + timedelta(microseconds=micros)).astimezone(self._named)
-        except (OverflowError, ValueError) as error:
-            raise EvaluationError("the date is out of range in this time zone") from error
-        offset = here.utcoffset()
+        # At either end of the years a local date may have no `datetime`; a day from it, rules are the same.
+        nanos = min(max(value.nanos, _FIRST + 2 * _DAY), _LAST - 2 * _DAY)
+        offset = (
+            (_START + timedelta(microseconds=nanos // 1000)).astimezone(self._named).utcoffset()
+        )
         assert offset is not None
         return value.nanos + offset // timedelta(microseconds=1) * 1000
 
 
-_START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UTC: Final = Zone(0)
 
 
@@ -218,20 +213,26 @@ def _part(count: Callable[[int], int]) -> Callable[[Timestamp, Zone | None], int
     return part
 
 
-def _day(local: int) -> date:
-    try:
-        return date.fromordinal(local // _DAY + _EPOCH)
-    except (OverflowError, ValueError) as error:
-        raise EvaluationError("the date is out of range in this time zone") from error
+def _day(local: int) -> tuple[int, date]:
+    """The year, and a date with the same month, day and weekday that a `date` can hold."""
+    ordinal = local // _DAY + _EPOCH
+    cycles = (ordinal < 1) - (
+        ordinal > date.max.toordinal()
+    )  # of 400 years, after which days repeat
+    day = date.fromordinal(ordinal + cycles * _CYCLE)
+    return day.year - 400 * cycles, day
+
+
+_CYCLE: Final = 146_097
 
 
 PARTS: Final[dict[str, Callable[[Timestamp, Zone | None], int]]] = {
-    "getFullYear": _part(lambda local: _day(local).year),
-    "getMonth": _part(lambda local: _day(local).month - 1),
-    "getDate": _part(lambda local: _day(local).day),
-    "getDayOfMonth": _part(lambda local: _day(local).day - 1),
-    "getDayOfWeek": _part(lambda local: _day(local).isoweekday() % 7),
-    "getDayOfYear": _part(lambda local: _day(local).timetuple().tm_yday - 1),
+    "getFullYear": _part(lambda local: _day(local)[0]),
+    "getMonth": _part(lambda local: _day(local)[1].month - 1),
+    "getDate": _part(lambda local: _day(local)[1].day),
+    "getDayOfMonth": _part(lambda local: _day(local)[1].day - 1),
+    "getDayOfWeek": _part(lambda local: _day(local)[1].isoweekday() % 7),
+    "getDayOfYear": _part(lambda local: _day(local)[1].timetuple().tm_yday - 1),
     "getHours": _part(lambda local: local // (3600 * _SECOND) % 24),
     "getMinutes": _part(lambda local: local // (60 * _SECOND) % 60),
     "getSeconds": _part(lambda local: local // _SECOND % 60),

@@ -236,19 +236,19 @@ _NUMBER = "int|uint|double|number"
 _INTEGER = "int|uint|number"
 _REAL = "double|number"
 _PLAIN = "string|bool|bytes|null|list|map|timestamp|" + _NUMBER
-_CONVERTIBLE = "string|bool|bytes|timestamp|duration|type|ip|cidr|" + _NUMBER
+_CONVERTIBLE = "string|bool|bytes|timestamp|duration|ip|cidr|" + _NUMBER
 
 FUNCTIONS = {
     "size": _sign("string|bytes|list|map", INT),
     "int": _sign(f"string|timestamp|{_NUMBER}", INT, charge=4),
-    "uint": _sign(f"string|{_NUMBER}", UINT, charge=4),
+    "uint": _sign(f"string|{_NUMBER}", UINT, charge=8),
     "double": _sign(f"string|{_NUMBER}", DOUBLE, charge=4),
     "string": _sign(_CONVERTIBLE, STRING, charge=4),
     "bool": _sign("bool|string", BOOL, charge=2),
     "bytes": _sign("bytes|string", BYTES, charge=2),
-    "timestamp": _sign("string|timestamp|int|number", TIMESTAMP, charge=30),
+    "timestamp": _sign("string|timestamp|int|number", TIMESTAMP, charge=50),
     "duration": _sign("string|duration", DURATION, charge=30),
-    "type": _sign(f"list|map|null|optional|{_CONVERTIBLE}", TYPE, charge=2),
+    "type": _sign(f"list|map|null|optional|type|{_CONVERTIBLE}", TYPE, charge=4),
     "dyn": _sign("any", DYN),
     "path": _sign("string", PATH, charge=20),
     "url": _sign("string", URL, charge=110),

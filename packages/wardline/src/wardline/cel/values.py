@@ -144,9 +144,12 @@ def unsigned(value: int) -> UInt:
     raise EvaluationError("an unsigned integer does not fit into 64 bits")
 
 
-def _nanos(value: Any) -> int:
+def _nanos(value: Any, env: Budget) -> int:
     """The nanoseconds of a timestamp in either form, or of a duration."""
-    nanos: int = (times.moment(value) if type(value) is datetime else value).nanos
+    if type(value) is datetime:
+        charge(env, 8)
+        return times.moment(value).nanos
+    nanos: int = value.nanos
     return nanos
 
 
@@ -177,7 +180,7 @@ def equal(left: Any, right: Any, env: Budget, depth: int = 0) -> bool:
     if kind == "list":
         return _equal_lists(left, right, env, depth)
     if kind == "timestamp":
-        return _nanos(left) == _nanos(right)
+        return _nanos(left, env) == _nanos(right, env)
     if kind == "optional":
         if not (left.present and right.present):
             return bool(left.present == right.present)
@@ -252,7 +255,7 @@ def _ordered(op: str, left: Any, right: Any, env: Budget) -> tuple[Any, Any]:
             return left, right
     kind = _KINDS.get(a)
     if kind in ("timestamp", "duration") and _KINDS.get(b) == kind:
-        return _nanos(left), _nanos(right)
+        return _nanos(left, env), _nanos(right, env)
     raise no_overload(op, left, right)
 
 
@@ -278,7 +281,7 @@ def add(left: Any, right: Any, env: Budget) -> Any:
     if kinds == ("duration", "duration"):
         return times.duration(left.nanos + right.nanos)
     if kinds in (("timestamp", "duration"), ("duration", "timestamp")):
-        return times.timestamp(_nanos(left) + _nanos(right))
+        return times.timestamp(_nanos(left, env) + _nanos(right, env))
     raise no_overload("+", left, right)
 
 
@@ -293,9 +296,9 @@ def subtract(left: Any, right: Any, env: Budget) -> Any:
         return unsigned(left.value - right.value)
     kinds = _KINDS.get(a), _KINDS.get(b)
     if kinds in (("duration", "duration"), ("timestamp", "timestamp")):
-        return times.duration(_nanos(left) - _nanos(right))
+        return times.duration(_nanos(left, env) - _nanos(right, env))
     if kinds == ("timestamp", "duration"):
-        return times.timestamp(_nanos(left) - right.nanos)
+        return times.timestamp(_nanos(left, env) - right.nanos)
     raise no_overload("-", left, right)
 
 
@@ -345,6 +348,8 @@ def modulo(left: Any, right: Any, env: Budget) -> Any:
         integer(left), integer(right)
         if right == 0:
             raise EvaluationError("modulus by zero")
+        if right == -1:
+            integer(-left)  # the division overflows, and so does its rest in every implementation
         rest = abs(left) % abs(right)
         return -rest if left < 0 else rest
     if a is UInt and b is UInt:
