@@ -36,7 +36,7 @@ from wardline.cel.tree import (
     PairComprehension,
     Select,
     Unary,
-    walk,
+    children,
 )
 from wardline.cel.types import FUNCTIONS as CALL_SIGNATURES
 from wardline.cel.types import METHODS as METHOD_SIGNATURES
@@ -56,12 +56,15 @@ _MAP_ROOTS = ("principal", "session", "run", "tool")
 def cost_of(node: Node) -> int:
     """The steps that one evaluation of this tree takes: its nodes, and more for costly functions."""
     total = 0
-    for part, _ in walk(node):
+    stack = [node]
+    while stack:
+        part = stack.pop()
         total += 1
-        if isinstance(part, Call):
+        stack += children(part)
+        if type(part) is Call:
             signature = CALL_SIGNATURES.get(part.function)
             total += signature.charge if signature else 0
-        elif isinstance(part, Method):
+        elif type(part) is Method:
             signature = METHOD_SIGNATURES.get(part.function)
             total += signature.charge if signature else 0
         elif isinstance(part, _COSTLY):

@@ -36,15 +36,20 @@ RESERVED = frozenset(
 )
 """Words that CEL keeps for later; they may follow a dot, but cannot be names."""
 
+# White space after a token goes with it. A string on one line, of ASCII and without escapes, is
+# `plain`: it needs no second look.
 _TOKEN = re.compile(
     r"""
     (?P<skip>[\t\n\f\r ]+|//[^\n]*)
-  | (?P<string>(?:[rR][bB]?|[bB][rR]?)?(?:\"\"\"|'''|\"|'))
-  | (?P<double>(?:[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+|\.[0-9]+(?:[eE][+-]?[0-9]+)?))
-  | (?P<int>0x[0-9a-fA-F]+|[0-9]+)(?P<uint>[uU])?
-  | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
-  | `(?P<quoted>[A-Za-z0-9_.\-/\x20]+)`
-  | (?P<op>&&|\|\||==|!=|<=|>=|[-+*/%!<>?:.,()\[\]{}])
+  | (?: (?P<plain>'[\x20-\x26\x28-\x5b\x5d-\x7e]*'(?!')|"[\x20\x21\x23-\x5b\x5d-\x7e]*"(?!"))
+      | (?P<double>(?:[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+|\.[0-9]+(?:[eE][+-]?[0-9]+)?))
+      | (?P<int>0x[0-9a-fA-F]+|[0-9]+)(?P<uint>[uU])?
+      | (?P<name>[A-Za-z_][A-Za-z0-9_]*+)(?![\"'])
+      | `(?P<quoted>[A-Za-z0-9_.\-/\x20]+)`
+      | (?P<op>&&|\|\||==|!=|<=|>=|[-+*/%!<>?:.,()\[\]{}])
+    )[\t\n\f\r ]*
+  | (?P<string>(?:[rR][bB]?|[bB][rR]?)?(?:\"\"\"|\'\'\'|\"|\'))
+  | (?P<odd>[A-Za-z_][A-Za-z0-9_]*)   # a name with a quote behind it: the next token opens a string
     """,
     re.VERBOSE | re.ASCII,
 )
@@ -96,17 +101,21 @@ def tokenize(source: Source) -> list[Token]:
             raise _unknown(source, at)
         kind = found.lastgroup
         start, at = at, found.end()
-        if kind == "skip":
-            continue
-        if kind == "string":
+        if kind == "name" or kind == "op":  # most are
+            add(Token(kind, found[kind], start))
+        elif kind == "plain":
+            written = found["plain"]
+            add(Token("string", written, start, written[1:-1]))
+        elif kind == "string":
             token, at = _string(source, start, found["string"])
             add(token)
         elif kind == "quoted":
             add(Token("quoted", found["quoted"], start))
+        elif kind == "odd":
+            add(Token("name", found["odd"], start))
         elif kind in ("int", "double", "uint"):
-            add(_number(source, kind, found[0], start, at))
-        else:
-            add(Token(str(kind), found[0], start))
+            stop = found.end(kind)
+            add(_number(source, kind, text[start:stop], start, stop))
     add(Token("end", "", end))
     return tokens
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -285,42 +286,51 @@ class Expr:
         return f"Expr({self.text!r})"
 
 
+_Below: TypeAlias = Callable[[Any], tuple[Node, ...]]
+
+
+def _under_macro(node: Comprehension | PairComprehension) -> tuple[Node, ...]:
+    if node.guard is None:
+        return (node.items, node.step)
+    return (node.items, node.guard, node.step)
+
+
+def _operand(node: Any) -> tuple[Node, ...]:
+    return (node.operand,)
+
+
+def _operand_and_index(node: Any) -> tuple[Node, ...]:
+    return (node.operand, node.index)
+
+
+# A table, since every node of every condition passes here while policies load.
+_BELOW: dict[type, _Below] = {
+    Literal: lambda node: (),  # noqa: ARG005
+    Name: lambda node: (),  # noqa: ARG005
+    Select: _operand,
+    OptionalSelect: _operand,
+    Has: _operand,
+    Unary: _operand,
+    OptionalItem: _operand,
+    Index: _operand_and_index,
+    OptionalIndex: _operand_and_index,
+    ListOf: lambda node: node.items,
+    MapOf: lambda node: tuple(part for entry in node.entries for part in entry),
+    Call: lambda node: node.args,
+    Method: lambda node: (node.target, *node.args),
+    Binary: lambda node: (node.left, node.right),
+    Logic: lambda node: node.terms,
+    Choice: lambda node: (node.test, node.yes, node.no),
+    Comprehension: _under_macro,
+    PairComprehension: _under_macro,
+    OptionalMap: lambda node: (node.operand, node.step),
+    Bind: lambda node: (node.value, node.step),
+}
+
+
 def children(node: Node) -> tuple[Node, ...]:
     """The nodes directly below a node, in the order of the text."""
-    match node:
-        case Literal() | Name():
-            return ()
-        case (
-            Select(operand=operand)
-            | OptionalSelect(operand=operand)
-            | Has(operand=operand)
-            | Unary(operand=operand)
-            | OptionalItem(operand=operand)
-        ):
-            return (operand,)
-        case Index(operand=operand, index=index) | OptionalIndex(operand=operand, index=index):
-            return (operand, index)
-        case ListOf(items=items):
-            return items
-        case MapOf(entries=entries):
-            return tuple(part for entry in entries for part in entry)
-        case Call(args=args):
-            return args
-        case Method(target=target, args=args):
-            return (target, *args)
-        case Binary(left=left, right=right):
-            return (left, right)
-        case Logic(terms=terms):
-            return terms
-        case Choice(test=test, yes=yes, no=no):
-            return (test, yes, no)
-        case (
-            Comprehension(items=over, guard=guard, step=step)
-            | PairComprehension(items=over, guard=guard, step=step)
-        ):
-            return (over, step) if guard is None else (over, guard, step)
-        case OptionalMap(operand=operand, step=step) | Bind(value=operand, step=step):
-            return (operand, step)
+    return _BELOW[type(node)](node)
 
 
 def walk(root: Node) -> Iterator[tuple[Node, int]]:
