@@ -305,7 +305,7 @@ def test_it_starts_when_it_is_asked_and_ends_when_it_is_closed(opened: Any) -> N
 
 def test_it_starts_in_time_or_not_at_all(opened: Any) -> None:
     engine = opened(YES)
-    with pytest.raises(EngineError, match="OPA is still starting"):
+    with pytest.raises(EngineError, match="does not listen yet"):
         engine.judge(request(), 0.001)
     engine.start()
     assert engine.judge(request(), 5).effect == ALLOW

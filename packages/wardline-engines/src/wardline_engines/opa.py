@@ -150,9 +150,9 @@ class Server:
         self._lock = threading.Lock()
         _SERVERS.add(self)
 
-    def start(self, until: float) -> None:
-        """Return once the server listens. Raises `EngineError` if it does not by `until`."""
-        self._listening(until, None)
+    def start(self) -> None:
+        """Return once the server listens. Raises `EngineError` if it does not within `START`."""
+        self._listening(time.monotonic() + START, None)
 
     def post(self, path: str, body: bytes, until: float) -> Answer:
         """Return the answer to a POST. Raises `EngineError` where there is none in time."""
@@ -272,7 +272,8 @@ class _Running:
         while not self.ready:
             self.ready = self.listens()
             if not self.ready and time.monotonic() >= until:
-                raise EngineError("OPA is still starting")
+                waited = time.monotonic() - self._born
+                raise EngineError(f"OPA was started {waited:.1f} s ago and does not listen yet")
             if not self.ready:
                 time.sleep(_WAIT)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wardline import EngineError, Verdict
 from wardline_engines.json_forms import exact, read_json, sentence
-from wardline_engines.opa import START, Server, check, find
+from wardline_engines.opa import Server, check, find
 from wardline_engines.settings import Settings
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class _Rego:
 
     def start(self) -> None:
         """Start OPA and wait until it listens."""
-        self._server.start(time.monotonic() + START)
+        self._server.start()
 
     def judge(self, request: Mapping[str, Any], deadline: float) -> Verdict:
         """Return what the policy says, or raise `EngineError` within `deadline` seconds."""

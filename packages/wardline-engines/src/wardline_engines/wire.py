@@ -145,10 +145,12 @@ class Client:
 class _Timed:
     """A socket as `http.client` uses one, of which every operation ends by the same moment."""
 
-    __slots__ = ("_socket", "until")
+    __slots__ = ("_quick", "_socket", "until")
 
     def __init__(self, connected: socket.socket, until: float) -> None:
         self._socket = connected
+        by_tcp = connected.family in (socket.AF_INET, socket.AF_INET6)
+        self._quick: int | None = getattr(socket, "TCP_QUICKACK", None) if by_tcp else None
         self.until = until
 
     def sendall(self, data: bytes) -> None:
@@ -159,6 +161,9 @@ class _Timed:
     def receive(self, buffer: WriteableBuffer) -> int:
         """Read what is there, waiting until there is something."""
         self._socket.settimeout(_left(self.until))
+        if self._quick is not None:
+            # A server that writes head and body apart waits for our word on the head: up to 40 ms.
+            self._socket.setsockopt(socket.IPPROTO_TCP, self._quick, 1)
         return self._socket.recv_into(buffer)
 
     def silent(self) -> bool:
