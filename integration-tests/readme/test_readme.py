@@ -162,7 +162,16 @@ def test_the_cases_pass(place: Path) -> None:
     (place / "cases").mkdir()
     (place / "cases" / "policy.yaml").write_text(block("Test the policy", "yaml"))
     done = shell(block("Test the policy", "sh"), place)
-    assert done.stdout.endswith("\n4 passed, 0 failed\n")
+    assert done.stdout.count("\n4 passed, 0 failed\n") == 2
+    assert "Coverage of policy.yaml" in done.stdout
+    assert "no case notices" in done.stdout
+
+
+def test_the_cases_of_the_quick_start_show_and_notice_everything() -> None:
+    command = [Path(sys.executable).with_name("wardline"), "test", "examples"]
+    options = ["--coverage", "--mutate", "--fail-under", "100"]
+    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_doc_names_only_what_exists() -> None:

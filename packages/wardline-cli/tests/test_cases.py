@@ -110,6 +110,19 @@ def test_a_policy_that_does_not_load_exits_with_1(cli, cases, policy):
     assert "did you mean `rules`?" in ran.err
 
 
+def test_a_policy_that_does_not_load_does_not_keep_others_from_being_judged(cli, cases, here):
+    other = here / "other"
+    (other / "cases").mkdir(parents=True)
+    (other / "policy.yaml").write_text("apiVersion: wardline/v1\nname: x\nrulez: []\n")
+    (other / "cases" / "a.yaml").write_text(CASES)
+    ran = cli("test", ".")
+    assert ran.code == 1
+    assert ran.out == "cases/good.yaml: 2 passed\n\n2 passed, 0 failed\n"
+    assert "other/policy.yaml:3:1: error" in ran.err
+    made = cli("test", ".", "--json").json
+    assert (made["ok"], made["passed"], len(made["problems"])) == (False, 2, 1)
+
+
 # Coverage and mutants
 
 
@@ -155,7 +168,7 @@ def test_no_mutants_are_made_where_a_case_fails(cli, cases):
     (cases / "bad.yaml").write_text(FAILING)
     ran = cli("test", ".", "--mutate")
     assert ran.code == 1
-    assert "no mutants were made" in ran.out
+    assert "where a case fails no mutants were made" in ran.out
     assert "mutants" not in cli("test", ".", "--mutate", "--json").json["suites"][0]
 
 
@@ -172,3 +185,11 @@ def test_options_that_mean_nothing_are_refused(cli, cases, options, says):
     ran = cli("test", ".", *options)
     assert (ran.code, ran.out) == (2, "")
     assert says in ran.err
+
+
+def test_one_list_of_accepted_mutants_is_for_one_policy(cli, cases, here, policy):
+    (here / "more.yaml").write_text(policy.read_text().replace("name: test", "name: more"))
+    (cases / "more.yaml").write_text("policy: ../more.yaml\n" + CASES)
+    ran = cli("test", ".", "--mutate", "--accept", "x.yaml")
+    assert (ran.code, ran.out) == (2, "")
+    assert "mutants.yaml beside them" in ran.err

@@ -374,7 +374,7 @@ def test_explain_escapes_what_would_move_the_cursor(cli, policy):
     assert "\u202e" not in ran.out
 
 
-def test_LANG_12_lint_explain_and_the_engine_accept_the_same_documents(cli, here):
+def test_LANG_12_lint_explain_test_and_the_engine_accept_the_same_documents(cli, here):
     starter = starter_policy("os:me")
     lines = starter.splitlines()
     tried = [starter, *("\n".join(lines[:n] + lines[n + 1 :]) for n in range(len(lines)))]
@@ -386,6 +386,10 @@ def test_LANG_12_lint_explain_and_the_engine_accept_the_same_documents(cli, here
         "a\tb",
     ]
     path = here / "tried.yaml"
+    (here / "cases").mkdir()
+    (here / "cases" / "a.yaml").write_text(
+        "policy: ../tried.yaml\ncases: [{name: c, action: {name: t}, expect: deny}]\n"
+    )
     answers = set()
     for text in tried:
         path.write_text(text)
@@ -398,6 +402,7 @@ def test_LANG_12_lint_explain_and_the_engine_accept_the_same_documents(cli, here
         assert (cli("lint", path).code == 0) is loads, text
         explained = cli("explain", path, "--action", '{"name": "t"}').code
         assert (explained in {0, 3, 4}) is loads, text
+        assert (cli("test", path).out != "") is loads, text
         answers.add(loads)
     assert answers == {True, False}
 
@@ -410,3 +415,44 @@ def test_schema_prints_a_schema_that_takes_what_init_writes(cli, options):
     Draft202012Validator.check_schema(made)
     starter = {"apiVersion": "wardline/v1", "name": "a", "rules": [{"name": "r", "action": "deny"}]}
     assert Draft202012Validator(made).is_valid(starter) is ("--toolkit" not in options)
+
+
+KIT = """apiVersion: governance.toolkit/v1
+name: kit
+default_action: allow
+rules:
+- name: block
+  condition: "action.type == 'drop' and amount > 5"
+  action: deny
+"""
+
+
+def test_LANG_14_convert_writes_what_lints_and_decides_the_same(cli, here):
+    (here / "kit.yaml").write_text(KIT)
+    shown = cli("convert", "kit.yaml")
+    assert (shown.code, shown.err) == (0, "")
+    assert "  # without `amount` the comparison does not hold" in shown.out
+    wrote = cli("convert", "kit.yaml", "-o", "policy.yaml")
+    assert (wrote.code, wrote.err) == (0, "")
+    assert (here / "policy.yaml").read_text() == shown.out
+    assert cli("convert", "kit.yaml", "--json").json["text"] == shown.out
+    assert cli("lint", "policy.yaml").code == 0
+    for amount, code in ((6, 3), (5, 0)):
+        action = json.dumps({"name": "drop", "args": {"amount": amount}})
+        for policy in ("kit.yaml", "policy.yaml"):
+            assert cli("explain", policy, "--action", action).code == code
+
+
+def test_convert_never_replaces_a_file_and_says_what_it_cannot_do(cli, here):
+    (here / "kit.yaml").write_text(KIT)
+    (here / "policy.yaml").write_text("mine")
+    ran = cli("convert", "kit.yaml", "-o", "policy.yaml")
+    assert (ran.code, ran.out) == (1, "")
+    assert "--force" in ran.err
+    assert (here / "policy.yaml").read_text() == "mine"
+    assert cli("convert", "kit.yaml", "-o", "policy.yaml", "--force").code == 0
+    ran = cli("convert", "policy.yaml")
+    assert ran.code == 1
+    assert "there is nothing to convert" in ran.err
+    assert "cannot be written" in cli("convert", "kit.yaml", "-o", "no/such/p.yaml").err
+    assert cli("convert", "gone.yaml").code == 1

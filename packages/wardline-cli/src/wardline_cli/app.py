@@ -10,6 +10,7 @@ from cyclopts import App
 from wardline_cli import output
 from wardline_cli.commands import (
     approvals,
+    convert,
     doctor,
     explain,
     init,
@@ -29,7 +30,7 @@ __all__ = ["GROUP", "build", "command_names"]
 GROUP: Final = "wardline.commands"
 """The group of entry points under which other distributions add commands."""
 
-_OWN: Final = (init, lint, test, explain, schema, approvals, switch, ledger, doctor)
+_OWN: Final = (init, lint, test, explain, convert, schema, approvals, switch, ledger, doctor)
 _META: Final = frozenset({"--help", "-h", "--version"})
 
 

@@ -104,6 +104,7 @@ LANG_4 = [
     ("action == 'drop'", True),
     ("not action.type == 'read'", True),
     ("not (missing == 1 or amount < 3) and flag == true", True),
+    ("action.type == 'read' or (args.amount == 5000) and (table == 'users')", True),
     ("action.type=='drop' or", None),
     ('action.type in ["dr,op"]', False),
     ("action.type in ['DROP ', 'x']", True),
@@ -234,6 +235,34 @@ def test_LANG_14_lint_says_what_changes() -> None:
     assert "names nobody" in notes(document("a == 1", "  action: require_approval\n"))
     assert "has no `action` and denies" in notes(document("a == 1", ""))
     assert "`scope` decides nothing" in notes(HEAD + "scope: global\n")
+
+
+MISREAD = [
+    "args.empty == ''", "args.q == \"it's\"", "args.amount == 5000", "args.flag == true", "'drop' == action.type",
+    "(action.type == 'drop')", "action.type == 'read' || action.type == 'drop'", "!(action.type == 'read')",
+    "not action.type == 'read'", "args.s == 'x or y'", "args.path.startsWith('/etc')", "has(args.path)",
+    "size(args.path) > 3", "args.amount >= -1", "args.amount + 1 > 5000", "'admin' in principal.roles",
+    "action.type in ['dr,op', 'x']", "args.n in [1, 2]", "args.s in args.l", "args.a == args.b", "args.a > args.b",
+    "args.s > 'x'", "principal.roles.exists(r, r == 'admin')", "action.type == 'a' && action.type != 'b'",
+    " and ".join(f"action.type != 'a{i}'" for i in range(100)),
+]  # fmt: skip
+READ = [
+    "action.type == 'drop'", "action.type != 'x' and action.type in ['drop', \"y\"] or action.type == 'z'",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("condition", MISREAD)
+def test_LANG_14_lint_names_every_condition_that_their_engine_does_not_read(condition: str) -> None:
+    assert "AGT reads only a part of this condition, or nothing" in notes(document(condition))
+
+
+@pytest.mark.parametrize("condition", READ)
+def test_LANG_14_what_is_read_alike_is_not_noted(condition: str) -> None:
+    assert notes(document(condition)) == ""
+
+
+def test_LANG_14_lint_says_that_their_engine_never_sees_the_tools_name() -> None:
+    assert "does not tell it to its rules" in notes(document("action.tool == 'x'"))
 
 
 def test_a_rule_that_is_switched_off_is_checked_and_dropped() -> None:

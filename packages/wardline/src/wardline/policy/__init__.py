@@ -2,19 +2,34 @@
 
 `load_policies` reads files and directories, `parse_policies` reads text; both return a `PolicySet` or
 raise a `PolicyError` that lists every mistake with its place. `lint` says what is allowed and
-probably not meant, `schema` returns the JSON Schema of documents. The reader of YAML is imported when
-the first document is read, not before.
+probably not meant, `convert` writes a governance.toolkit/v1 document as wardline/v1, `schema` returns
+the JSON Schema of documents. The reader of YAML is imported when the first document is read, not
+before.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wardline.policy.compile import PolicySet
 from wardline.policy.lint import lint
 from wardline.policy.load import load_policies, parse_policies
 
-__all__ = ["PolicySet", "lint", "load_policies", "parse_policies", "schema"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["PolicySet", "convert", "lint", "load_policies", "parse_policies", "schema"]
+
+
+def convert(path: str | Path) -> str:
+    """Return a document of governance.toolkit/v1 as wardline/v1 that decides the same.
+
+    Comments say what the original's own engine judges otherwise. Raises `PolicyError` where the
+    document does not load, and for one in another language.
+    """
+    from wardline.policy.conversion import converted
+
+    return converted(path)
 
 
 def schema(*, toolkit: bool = False) -> dict[str, Any]:

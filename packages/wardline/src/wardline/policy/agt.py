@@ -149,6 +149,13 @@ class _Translator:
         program = None
         if condition is not None:
             program = self._conditions.compile(condition, label, on, None)
+        if program is not None and "action.name" in program.reads:
+            self._note(
+                fields.values["condition"],
+                f"{label}: here `action.tool` is the tool's name; AGT's govern() does not tell it to "
+                "its rules",
+                "test the rule before you rely on it",
+            )
         enabled = fields.boolean("enabled", True)
         fields.integer("priority", -(2**31), 2**31)
         approvers = fields.texts("approvers")

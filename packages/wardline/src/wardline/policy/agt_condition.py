@@ -41,6 +41,7 @@ _CLOSING: Final = frozenset(")]}")
 _ARGUMENT: Final = re.compile(r"args\.([A-Za-z_][A-Za-z0-9_]*)")
 _BEYOND: Final = frozenset({"&&", "||", "!", "(", "+", "-", "*", "/", "%", "?"})
 _DEEPEST: Final = 64
+_LONGEST_READ: Final = 2000
 
 
 class UntranslatableError(ValueError):
@@ -89,7 +90,7 @@ class _Writer:
 def translate(text: str) -> Translation:
     """Return the condition as CEL; raises `UntranslatableError`."""
     raw = _tokens(text)
-    beyond = _is_beyond(raw)
+    beyond = _is_beyond(text, raw)
     tokens = _names(raw)
     folded = _fold_types(tokens)
     writer = _Writer()
@@ -115,20 +116,42 @@ def _tokens(text: str) -> list[_Token]:
     return tokens
 
 
-def _is_beyond(tokens: Sequence[_Token]) -> bool:
+def _is_beyond(text: str, tokens: Sequence[_Token]) -> bool:
     """Return whether the original engine reads this otherwise, or not at all."""
+    if len(text) > _LONGEST_READ:
+        return True
+    listed = False
     for before, token in zip([None, *tokens], tokens, strict=False):
+        listed = token.text == "[" or (listed and token.text != "]")
         if token.kind == "sign" and token.text in _BEYOND:
             return True
-        if token.kind == "number" and before is not None and before.text in ("==", "!="):
+        if before is not None and before.text in ("==", "!=") and token.kind != "string":
+            return True
+        if before is not None and before.text in ("<", "<=", ">", ">=") and token.kind != "number":
             return True
         if token.kind == "name" and token.text in ("not", "true", "false", "null"):
             return True
         if token.kind == "string" and (before is None or before.text in ("and", "or")):
             return True
-        if token.kind == "string" and re.search(r" (?:and|or) ", token.text):
+        if listed and token.kind not in ("string", "sign"):
+            return True
+        if before is not None and before.text == "in" and token.text != "[":
+            return True
+        if token.kind == "string" and _is_misread(token.text, listed=listed):
             return True
     return False
+
+
+def _is_misread(quoted: str, *, listed: bool) -> bool:
+    """Return whether the original engine takes another text for this one, or none."""
+    inner = quoted[1:-1]
+    return (
+        quoted[0] not in "'\""
+        or not inner
+        or any(char in inner for char in "\\'\"")
+        or re.search(r" (?:and|or) ", inner) is not None
+        or (listed and "," in inner)
+    )
 
 
 def _names(raw: Sequence[_Token]) -> list[_Token]:
@@ -144,7 +167,8 @@ def _names(raw: Sequence[_Token]) -> list[_Token]:
         token = raw[i]
         i += 1
         after = raw[i].text if i < len(raw) else ""
-        if token.kind != "name" or (tokens and tokens[-1].text == ".") or after == "(":
+        called = after == "(" and token.text not in _WORDS
+        if token.kind != "name" or (tokens and tokens[-1].text == ".") or called:
             if token.text == "not" and after == "(" and not (tokens and tokens[-1].text == "."):
                 token = token._replace(kind="sign")
             tokens.append(token)

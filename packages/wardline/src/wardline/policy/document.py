@@ -19,7 +19,7 @@ from wardline.policy.keys import (
     NATIVE,
     TOOLKIT,
 )
-from wardline.policy.limits import read_limits
+from wardline.policy.limits import check_rules, read_limits
 from wardline.policy.model import AppliesTo, Document
 from wardline.policy.reader import read
 from wardline.policy.rules import read_rules
@@ -139,6 +139,7 @@ class Draft:
         )
         taken = {rule.name: parent.name for parent in reversed(ancestors) for rule in parent.rules}
         rules = read_rules(fields, name, conditions, approvers, taken)
+        check_rules(fields, limits, rules)
         if not approvers:
             if default == "require_approval":
                 fields.complain(

@@ -174,6 +174,7 @@ SHAPES: Final[dict[str, dict[str, Schema]]] = {
         "window": _duration("the length of a sliding window"),
         "calendar": _text("a period and a time zone, such as day Europe/Berlin", _CALENDAR),
         "tool": _globs("the tools whose calls count"),
+        "rule": _text("the rule of this document whose matches alone count"),
         "on_exceed": _choice(("deny", "require_approval"), "deny if left out"),
         "estimate": _whole(0, LARGEST_INTEGER, "what is reserved before the true amount is known"),
     },

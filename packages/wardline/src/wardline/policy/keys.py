@@ -94,6 +94,7 @@ LIMIT_KEYS: Final = (
     "window",
     "calendar",
     "tool",
+    "rule",
     "on_exceed",
     "estimate",
 )

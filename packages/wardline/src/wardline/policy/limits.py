@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wardline.policy.globs import Globs
-    from wardline.policy.model import Document
+    from wardline.policy.model import Document, Rule
     from wardline.policy.reader import Node
 
-__all__ = ["read_limits"]
+__all__ = ["check_rules", "read_limits"]
 
 _ESTIMATED: Final = ("tokens", "seconds")
 """Counts whose amount is known only after the call."""
@@ -73,6 +73,7 @@ def _limit(
         window=fields.duration("window"),
         calendar=_calendar(fields),
         tool=_tool(fields, count),
+        rule=_rule(fields, count),
         on_exceed=fields.choice("on_exceed", ("deny", "require_approval"), "deny"),
         estimate=_estimate(fields, count),
         binding=mode == "strict",
@@ -106,6 +107,40 @@ def _tool(fields: Fields, count: str) -> Globs | None:
             "leave `tool` out, or count " + ", ".join(_BY_TOOL),
         )
     return tool
+
+
+def _rule(fields: Fields, count: str) -> str:
+    """Return the rule whose matches alone are counted, "" for every action."""
+    rule = fields.text("rule")
+    if rule and count and count != "calls":
+        fields.complain("rule", f"the matches of a rule are `calls`, not `{count}`", "count calls")
+    if rule and "tool" in fields.values:
+        fields.complain(
+            "tool",
+            "a limit counts the calls of a tool or the matches of a rule",
+            "keep one of the two",
+        )
+    return rule
+
+
+def check_rules(top: Fields, limits: Sequence[Limit], rules: Sequence[Rule]) -> None:
+    """Report limits that count the matches of a rule that is not there, or that refuses anyway."""
+    known = {rule.name: rule for rule in rules}
+    for limit in limits:
+        place = (limit.line, limit.column)
+        if limit.rule and limit.rule not in known:
+            top.report.at(
+                place,
+                f"limit `{limit.name}` counts the matches of `{limit.rule}`, and this document has no "
+                "such rule",
+                suggestion(limit.rule, known),
+            )
+        elif limit.rule and known[limit.rule].action == "deny":
+            top.report.at(
+                place,
+                f"limit `{limit.name}` counts the matches of `{limit.rule}`, which denies each of them",
+                "remove the limit, or let the rule allow up to it",
+            )
 
 
 def _estimate(fields: Fields, count: str) -> int:
@@ -158,7 +193,7 @@ def _narrowed(fields: Fields, limit: Limit, parent: Limit, at_most: int | None) 
             f"limit `{parent.name}` loosens that of the parent `{parent.document}`",
             f"a child may only lower it: at most {parent.at_most:,}",
         )
-    for key in ("count", "per", "window", "calendar", "on_exceed", "estimate", "tool"):
+    for key in ("count", "per", "window", "calendar", "on_exceed", "estimate", "tool", "rule"):
         stated, theirs = getattr(limit, key), getattr(parent, key)
         if key == "tool":
             stated, theirs = (
@@ -182,6 +217,7 @@ def _narrowed(fields: Fields, limit: Limit, parent: Limit, at_most: int | None) 
         tool=parent.tool,
         on_exceed=parent.on_exceed,
         estimate=parent.estimate,
+        rule=parent.rule,
         binding=limit.binding,
         file=limit.file,
         line=limit.line,

@@ -339,7 +339,7 @@ MADE: Final[dict[tuple[str, str], Callable[[_Place], Iterator[_Change]]]] = {
 INERT: Final = {
     "document": {"apiVersion", "name", "description", "extends", "tools", "limits", "rules"},
     "rule": {"name", "description", "reason"},
-    "limit": {"name", "window", "calendar"},
+    "limit": {"name", "window", "calendar", "rule"},
     "tool": {"args", "idempotent", "opaque"},
     "engine document": {"apiVersion", "name", "description", "engine", "with", "deadline"},
     "toolkit document": {
