@@ -49,13 +49,14 @@ class Asked:
         kind: str = "tool_call",
         principal: Principal | None = None,
         session: dict[str, Any] | None = None,
+        run: dict[str, Any] | None = None,
         now: int = NOW,
     ) -> Verdict:
         """Return what the engine said, as the decision has it."""
         action = Action(kind, name, args or {}, call_id="c1")
         who = principal or Principal("bot", roles=("clerk",), tenant="acme", environment="prod")
         view = {"id": "s1", "depth": 0, "tool_calls": 2, **(session or {})}
-        facts = Facts(who, view, {"id": "r1", "depth": 0, "tool_calls": 1}, now)
+        facts = Facts(who, view, {"id": "r1", "depth": 0, "tool_calls": 1, **(run or {})}, now)
         decision, facts = self._consultant.decide(action, facts)
         verdict = facts.verdicts["other"]
         assert decision.effect == ("deny" if verdict.failed else verdict.effect)

@@ -14,17 +14,19 @@ _LARGEST: Final = 2**53 - 1
 _LONGEST: Final = 300
 
 
-def exact(value: Any, path: str = "") -> Any:
-    """Return plain data that every reader of JSON takes for the same.
+def exact(value: Any, path: str = "", *, wide: bool = False) -> Any:
+    """Return plain data that its reader takes for the same; `wide` readers hold any integer.
 
-    Raises `EngineError`, which names the place, for a number that some readers take for another.
+    Raises `EngineError`, which names the place, for a number that the reader could take for another.
     """
     kind = type(value)
     if kind is dict:
-        return {key: exact(item, f"{path}.{key}".lstrip(".")) for key, item in value.items()}
+        return {
+            key: exact(item, f"{path}.{key}".lstrip("."), wide=wide) for key, item in value.items()
+        }
     if kind is list or kind is tuple:
-        return [exact(item, f"{path}[{index}]") for index, item in enumerate(value)]
-    if kind is int and abs(value) > _LARGEST:
+        return [exact(item, f"{path}[{index}]", wide=wide) for index, item in enumerate(value)]
+    if kind is int and abs(value) > _LARGEST and not wide:
         raise EngineError(f"`{path}` is {value}, which not every reader of JSON takes for the same")
     if kind is float and not math.isfinite(value):
         raise EngineError(f"`{path}` is {value}, which has no form in JSON")

@@ -84,7 +84,7 @@ def _data(settings: Settings) -> dict[str, Any]:
     if type(value) is not dict:
         raise EngineError("`data` is a map, or a file with one", "data")
     try:
-        exact(value)
+        exact(value, wide=True)
     except EngineError as error:
         raise EngineError(str(error), "data") from None
     return value
@@ -117,7 +117,7 @@ class _Rego:
     def judge(self, request: Mapping[str, Any], deadline: float) -> Verdict:
         """Return what the policy says, or raise `EngineError` within `deadline` seconds."""
         until = time.monotonic() + deadline
-        body = json.dumps({"input": exact(dict(request))}, allow_nan=False).encode()
+        body = json.dumps({"input": exact(dict(request), wide=True)}, allow_nan=False).encode()
         answer = self._server.post(self._path, body, until)
         told = read_json(answer.body)
         if type(told) is not dict:

@@ -17,7 +17,13 @@ from wardline import Verdict
 KEYS = {}
 
 class _Engine:
+    ready = False
+
+    def start(self):
+        self.ready = True
+
     def judge(self, request, deadline):
+        assert self.ready
         path = request["action"]["args"].get("path", "")
         return Verdict("deny" if path.startswith("/etc") else "allow", "by rule 7")
 

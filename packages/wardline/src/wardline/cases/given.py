@@ -83,7 +83,8 @@ class Given:
     def facts(self, policies: PolicySet) -> Facts:
         """Return the facts under these policies.
 
-        Raises `PolicyError` where limits or documents are named that they do not have.
+        Raises `PolicyError` where limits or documents are named that they do not have, and
+        `ConfigurationError` where an engine that has to be asked cannot start.
         """
         if not self._named:
             return self._with_verdicts(policies, self._facts)
@@ -104,9 +105,13 @@ class Given:
         return self._with_verdicts(policies, facts)
 
     def _with_verdicts(self, policies: PolicySet, facts: Facts) -> Facts:
-        """Ask the engines whose verdict is not given; where paths lead is not looked up."""
-        if not policies.engines:
+        """Ask the engines whose verdict is not given; where paths lead is not looked up.
+
+        Raises `ConfigurationError` where one cannot start.
+        """
+        if all(document.name in facts.verdicts for document in policies.engines):
             return facts
+        policies.start()
         consultant = Consultant(policies)
         try:
             _, asked = consultant.decide(self.action, facts)
