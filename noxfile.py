@@ -169,7 +169,8 @@ def bench(session: nox.Session) -> None:
     session.install(*FAST, *_editable(*PACKAGES))
     for engine in ENGINES:
         session.install(engine, success_codes=range(256))
-    session.run("python", "integration-tests/bench/bench.py", *session.posargs, env=QUIET)
+    env = {**QUIET, **_opa(session)}
+    session.run("python", "integration-tests/bench/bench.py", *session.posargs, env=env)
 
 
 @nox.session

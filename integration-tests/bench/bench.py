@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from calls import agt_cells, print_calls, wardline_cells
+from engines import SERVERS
 from measure import about, rounds
 from table import print_engines, rows
 
@@ -38,8 +39,9 @@ def main() -> None:
         rounds(governed, count)
         print_calls(governed)
         print("\nengines: the same decisions")
-        engines = rows(sizes, calls)
-        rounds([cell for row in engines for cell in row.cells.values()], count)
+        with SERVERS:
+            engines = rows(sizes, calls)
+            rounds([cell for row in engines for cell in row.cells.values()], count)
         print_engines(engines, sizes)
     if options.json:
         raw = {

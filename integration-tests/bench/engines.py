@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import shutil
 import socket
@@ -16,6 +17,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from corpora import Request, Rule, Test
 
 from wardline import Action, Facts, Principal, decide, parse_policies
 
-__all__ = ["CONTENDERS", "CannotError", "cel_text", "policy"]
+__all__ = ["CONTENDERS", "SERVERS", "CannotError", "cel_text", "policy"]
 
 Ready = Callable[[Request], Callable[[], bool]]
 """Takes a request and returns what is timed: how a caller would ask, with all that can be kept kept."""
@@ -298,30 +300,36 @@ def casbin(rules: Sequence[Rule]) -> Ready:
 # Engines beside it
 
 
+SERVERS = ExitStack()
+"""Ends the servers that contenders started; enter it around their use."""
+
+
 class _Opa:
-    """A long-lived server on loopback; ended with this object."""
+    """A long-lived server on loopback."""
 
     def __init__(self, program: str, rego: str) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        file = Path(self._folder.name) / "bench.rego"
+        file = Path(SERVERS.enter_context(tempfile.TemporaryDirectory())) / "bench.rego"
         file.write_text(rego)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        self._server = subprocess.Popen(
-            [program, "run", "--server", "--addr", f"127.0.0.1:{port}", "--log-level", "error", str(file)]
-        )  # fmt: skip
-        self._connection = http.client.HTTPConnection("127.0.0.1", port)
+        address = f"127.0.0.1:{port}"
+        options = ["--server", "--addr", address, "--log-level", "error", "--skip-version-check"]
+        server = SERVERS.enter_context(
+            subprocess.Popen([program, "run", *options, str(file)], stderr=subprocess.DEVNULL)
+        )
+        SERVERS.callback(server.terminate)
+        self._connection = http.client.HTTPConnection(address)
+        SERVERS.callback(self._connection.close)
         for _ in range(200):
             try:
                 self._connection.connect()
                 return
             except OSError:
-                if self._server.poll() is not None:
+                if server.poll() is not None:
                     break
                 time.sleep(0.05)
-        self.close()
-        raise CannotError("opa did not start")
+        raise CannotError("OPA did not start")
 
     def ask(self, body: str) -> bool:
         self._connection.request(
@@ -329,19 +337,12 @@ class _Opa:
         )
         return not json.loads(self._connection.getresponse().read()).get("result", False)
 
-    def close(self) -> None:
-        self._server.terminate()
-        self._server.wait()
-        self._folder.cleanup()
-
-    __del__ = close
-
 
 def opa(rules: Sequence[Rule]) -> Ready:
     """OPA as a server on loopback, one kept connection."""
-    program = shutil.which("opa")
+    program = os.environ.get("WARDLINE_OPA") or shutil.which("opa")
     if program is None:
-        raise CannotError("there is no `opa` on PATH")
+        raise CannotError("WARDLINE_OPA names no OPA, and there is none on PATH")
 
     def text(test: Test) -> str:
         path = f"input.{test.field}"

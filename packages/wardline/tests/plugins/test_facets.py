@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wardline.action import Action, Principal
+from wardline.activation import BUDGET, Activation
 from wardline.decide import decide
-from wardline.errors import ConfigurationError, PolicyError
+from wardline.errors import ConfigurationError, EvaluationError, PolicyError
 from wardline.facts import Facts
+from wardline.matching import match_rules
 from wardline.plugins import installed
 from wardline.policy import parse_policies
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wardline.decision import Decision
+    from wardline.policy import PolicySet
 
     Install = Callable[..., None]
 
@@ -120,3 +123,45 @@ def test_two_distributions_that_bring_the_same_are_refused(install: Install) -> 
     install("wardline.facets", "sql", "", "other")
     with pytest.raises(ConfigurationError, match="brought_sql and other: uninstall one"):
         ask(WRITES, {})
+
+
+def test_what_is_parsed_is_paid_for_once_whatever_the_budget(brought: Install) -> None:
+    """The rules stand in two groups; where the budget runs out, their order tells which of them fails."""
+    policies = parse_policies(
+        "apiVersion: wardline/v1\nname: p\nrules:\n"
+        f'- {{name: r0, condition: "{WRITES}", action: audit}}\n'
+        f'- {{name: r1, condition: "{WRITES}", action: deny}}\n'
+        f'- {{name: r2, condition: "{WRITES}", action: audit}}\n'
+    )
+    action = Action("tool_call", "t", {"query": "DROP TABLE t"})
+    facts = Facts(Principal("a"), {}, {}, 0)
+    candidates = policies.candidates("tool_call", "before", "t", "t")
+
+    def fresh(budget: int) -> Activation:
+        env = Activation(action, facts, action.args, None)
+        env.budget = budget
+        return env
+
+    needed = BUDGET - _one_by_one(policies, fresh(BUDGET))[2]
+    seen = set()
+    for budget in range(needed + 3):
+        env = fresh(budget)
+        matched, failed = match_rules(
+            env, "", candidates, policies.applicable(facts.principal), facts
+        )
+        found = [rule.name for rule in matched], [one.rule.name for one in failed], env.budget
+        assert found == _one_by_one(policies, fresh(budget))
+        seen.add(len(matched))
+    assert seen == {0, 1, 2, 3}
+
+
+def _one_by_one(policies: PolicySet, env: Activation) -> tuple[list[str], list[str], int]:
+    matched, failed = [], []
+    for rule in policies.rules:
+        assert rule.program is not None
+        try:
+            if rule.program.test(env):
+                matched.append(rule.name)
+        except EvaluationError:
+            failed.append(rule.name)
+    return matched, failed, env.budget
