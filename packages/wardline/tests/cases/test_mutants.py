@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from wardline.cases import ACCEPTED, Suite, find_suites, mutate
-from wardline.cases.mutants.document import INERT, MADE, mutants_of
+from wardline.cases.mutants.document import mutants_of
+from wardline.cases.mutants.ways import INERT, MADE
 from wardline.errors import PolicyError
 from wardline.policy import load_policies, parse_policies
 from wardline.policy.keys import (
@@ -225,6 +226,25 @@ def test_most_mutants_load_and_ids_are_unique_and_stable() -> None:
     moved = text.replace("rules:\n", "\n# moved\n\nrules:\n")
     assert {mutant.id for mutant in mutants_of(Source(moved, "q.yaml"), policies)} == ids
     assert len(changes(text)) > 0.8 * len(made)
+
+
+def test_other_line_ends_change_nothing() -> None:
+    text = (HEAD + "default_action: deny\nrules:\n  - name: r\n    tool: [a, b]\n"
+            "    condition: |\n      has(args.n) &&\n      args.n < 5\n    action: allow\n")  # fmt: skip
+    windows = text.replace("\n", "\r\n")
+    policies, others = parse_policies(text), parse_policies(windows)
+    one = {mutant.id: mutant.text for mutant in mutants_of(Source(text, "p"), policies)}
+    other = {mutant.id: mutant.text for mutant in mutants_of(Source(windows, "p"), others)}
+    assert one.keys() == other.keys()
+    for id_, changed in one.items():
+        try:
+            rules = [
+                (rule.action, rule.condition.split()) for rule in parse_policies(changed).rules
+            ]
+        except PolicyError:
+            continue
+        found = parse_policies(other[id_]).rules
+        assert [(rule.action, rule.condition.split()) for rule in found] == rules
 
 
 def test_json_is_changed_and_stays_json() -> None:

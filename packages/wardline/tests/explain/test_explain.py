@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any
 
@@ -154,7 +155,7 @@ def test_the_smallest_change_that_flips_is_found(
     body: str, action: str, facts: str, effect: str, wanted: list[tuple[str, Any]]
 ) -> None:
     found = explained(body, action, facts)
-    flip = next(flip for flip in found.flips if flip.effect == effect)
+    flip = next(flip for flip in found.flips or () if flip.effect == effect)
     assert [(path, new) for path, _, new in flip.changes] == wanted
 
 
@@ -199,6 +200,19 @@ def test_an_absent_argument_has_no_value() -> None:
     assert found.flips[0].as_dict()["changes"] == [{"what": "args.n", "to": "x"}]
     found = explained(rule("!has(args.n)"), "{name: x, args: {n: 1}}")
     assert found.flips[0].as_dict()["changes"] == [{"what": "args.n", "from": 1}]
+
+
+def test_values_that_json_lacks_are_told_in_canonical_form() -> None:
+    body = rule("has(args.at) && has(args.n) && args.n < 3 && string(args.at).size() > 0")
+    action = '{name: x, args: {n: 5, at: {$datetime: "2026-01-01T00:00:00Z"}}}'
+    found = explained(body, action, default="allow")
+    made = json.loads(json.dumps(found.as_dict()))
+    assert made["flips"] == []
+    found = explained(rule("!has(args.at)", "action: deny"), action, default="allow")
+    made = json.loads(json.dumps(found.as_dict()))
+    assert made["flips"][0]["changes"] == [
+        {"what": "args.at", "from": {"$datetime": "2026-01-01T00:00:00+00:00"}}
+    ]
 
 
 def test_the_search_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from wardline import explain
 from wardline.cases import find_suites, mutate, run_cases
 
 if TYPE_CHECKING:
@@ -109,3 +110,12 @@ def test_what_means_nothing_is_refused(place: Path, facts: str, says: str) -> No
     except ValueError as error:
         found = str(error)
     assert says in found
+
+
+def test_no_change_is_looked_for_where_an_engine_would_have_to_be_asked(place: Path) -> None:
+    (suite,) = find_suites([place])
+    policies = suite.policies()
+    given = suite.cases[0].given
+    found = explain(policies, given.action, given.facts(policies))
+    assert (found.decision.effect, found.flips) == ("deny", None)
+    assert found.as_dict()["flips"] is None

@@ -98,11 +98,15 @@ def _show(action: Action, explanation: Explanation) -> None:
             _findings(found)
     output.say()
     output.say(output.paint("What would change the decision", "bold"))
-    for flip in explanation.flips:
+    for flip in explanation.flips or ():
         effect = output.paint(flip.effect, output.EFFECT_COLOURS[flip.effect])
         told = " and ".join(_told(one) for one in flip.as_dict()["changes"])
         output.say(f"  {effect}, if {output.printable(told)} ({output.printable(flip.rule)})")
-    if not explanation.flips:
+    if explanation.flips is None:
+        output.say(
+            "  not looked for: another engine has a say, and would have to be asked each time"
+        )
+    elif not explanation.flips:
         output.say("  no small change was found")
 
 
@@ -124,10 +128,10 @@ def _told(change: dict[str, Any]) -> str:
         return _TOLD[what]
     if "to" not in change:
         return f"{what} were not there"
-    new = json.dumps(change["to"], ensure_ascii=False, default=str)
+    new = json.dumps(change["to"], ensure_ascii=False)
     if "from" not in change:
         return f"{what} were there, as {new}"
-    return f"{what} were {new} instead of {json.dumps(change['from'], ensure_ascii=False, default=str)}"
+    return f"{what} were {new} instead of {json.dumps(change['from'], ensure_ascii=False)}"
 
 
 def _findings(found: list[dict[str, Any]]) -> None:

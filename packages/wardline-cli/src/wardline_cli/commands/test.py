@@ -61,7 +61,7 @@ def run(
     fail_under: _FailUnder = 0,
     as_json: Json = False,
 ) -> int:
-    """Judge the cases of policies: one action each, with the decision that is expected.
+    """Judge the cases of policies: one action each, and the decision expected.
 
     A policy's cases are in cases/*.yaml beside it; of a folder, all folders called
     cases are taken. A file of cases can be named itself.
@@ -75,8 +75,8 @@ def run(
         wardline test policy.yaml
         wardline test policies/ --coverage --mutate --fail-under 95
 
-    Exits with 0 if every case passes and no percentage is under --fail-under, with 1
-    otherwise and where something does not load.
+    Exits with 0 if every case passes and no percentage is under --fail-under,
+    otherwise with 1.
     """
     from wardline import PolicyError
     from wardline.cases import find_suites

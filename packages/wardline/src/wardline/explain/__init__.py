@@ -23,7 +23,11 @@ __all__ = ["Explanation", "Finding", "Flip", "Gate", "explain"]
 
 
 class Explanation:
-    """A decision, a finding for each rule, the gates, and the smallest changes that would flip it."""
+    """A decision, a finding for each rule, the gates, and the smallest changes that would flip it.
+
+    `flips` is empty where no small change was found, and None where none was looked for because
+    another engine has a say.
+    """
 
     __slots__ = ("decision", "findings", "flips", "gates")
 
@@ -32,7 +36,7 @@ class Explanation:
         decision: Decision,
         findings: tuple[Finding, ...],
         gates: tuple[Gate, Gate, Gate],
-        flips: tuple[Flip, ...],
+        flips: tuple[Flip, ...] | None,
     ) -> None:
         self.decision = decision
         self.findings = findings
@@ -45,7 +49,7 @@ class Explanation:
             "decision": self.decision.as_dict(),
             "gates": [gate.as_dict() for gate in self.gates],
             "rules": [finding.as_dict() for finding in self.findings],
-            "flips": [flip.as_dict() for flip in self.flips],
+            "flips": None if self.flips is None else [flip.as_dict() for flip in self.flips],
         }
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from wardline.canonical import canonical
 from wardline.decide import decide
 from wardline.decision import ALLOW
+from wardline.errors import CanonicalError
 from wardline.explain.changes import ABSENT, Change, State, changes
 
 if TYPE_CHECKING:
@@ -35,31 +38,41 @@ class Flip(NamedTuple):
     changes: tuple[tuple[str, Any, Any], ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the flip as plain data; an argument that is not there has no key."""
+        """Return the flip as plain data; where an argument is not there, the key is not either."""
         return {
             "effect": self.effect,
             "rule": self.rule,
             "changes": [
                 {
                     "what": path,
-                    **({} if now is ABSENT else {"from": now}),
-                    **({} if new is ABSENT else {"to": new}),
+                    **({} if now is ABSENT else {"from": _plain(now)}),
+                    **({} if new is ABSENT else {"to": _plain(new)}),
                 }
                 for path, now, new in self.changes
             ],
         }
 
 
-def flips(policies: PolicySet, action: Action, facts: Facts, effect: str) -> tuple[Flip, ...]:
+def _plain(value: Any) -> Any:
+    """Return a value in its canonical form, as plain data; what has none is only named."""
+    try:
+        return json.loads(canonical(list(value) if isinstance(value, tuple) else value))
+    except CanonicalError:
+        return str(value)
+
+
+def flips(
+    policies: PolicySet, action: Action, facts: Facts, effect: str
+) -> tuple[Flip, ...] | None:
     """Return the smallest changes after which the effect is another, one for each effect.
 
     First everything that one change can do is tried, then pairs, each by `decide` itself; pairs are
     tried where one change leads nowhere, or to something else than `allow`. The search ends after a
-    fixed number of decisions. Nothing is found where other engines have a say: they would have to be
-    asked about actions that nobody wants.
+    fixed number of decisions. None where other engines have a say: they would have to be asked about
+    actions that nobody wants.
     """
     if policies.engines:
-        return ()
+        return None
     state = State(action, facts)
     made = changes(policies, state)
     found: dict[str, Flip] = {}

@@ -6,7 +6,7 @@ are made to the text of the document, so a report can show them where they stand
 
 from __future__ import annotations
 
-from wardline.cases.mutants.document import Mutant
+from wardline.cases.mutants.mutant import Mutant
 from wardline.cases.mutants.score import MutationScore, mutate
 
 __all__ = ["Mutant", "MutationScore", "mutate"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wardline.cases.coverage import percent
 from wardline.cases.find import ACCEPTED
 from wardline.cases.mutants.accepted import read_accepted
-from wardline.cases.mutants.document import Mutant, mutants_of
+from wardline.cases.mutants.document import mutants_of
 from wardline.cases.run import holds
 from wardline.errors import PolicyError, Problem
 from wardline.policy.load import display, load_changed, policy_files
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wardline.cases.find import Suite
     from wardline.cases.model import Case
     from wardline.cases.mutants.accepted import Accepted
+    from wardline.cases.mutants.mutant import Mutant
     from wardline.policy.compile import PolicySet
 
 __all__ = ["MutationScore", "mutate"]
