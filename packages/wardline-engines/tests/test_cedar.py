@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -458,3 +459,13 @@ def test_requests_beyond_what_is_kept_are_answered(asking: Any, monkeypatch: Any
         assert asked.verdict(name=f"tool{number}").effect == ALLOW
     for name in ("pay", "ann"):
         assert asked.verdict(principal=Principal(name)).effect == ALLOW
+
+
+def test_libraries_are_imported_when_a_policy_needs_them() -> None:
+    code = (
+        "import sys\n"
+        "from wardline_engines import authzen, cedar, rego\n"
+        "print('cedarpy' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -548,3 +548,80 @@ def test_it_may_ask_a_person(tmp_path: Path, opa: str) -> None:
     ) as guard:
         assert govern(lambda: "done", guard=guard, name="work")() == "done"
     assert len(asked) == 1
+
+
+def test_the_folder_may_have_any_name_but_a_long_one(
+    opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tempfile
+
+    short = Path(tempfile.mkdtemp(prefix="w q%20?#"))
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
+    engine = opened(YES)
+    assert engine.judge(request(), 10).effect == ALLOW
+    engine.close()
+    assert list(short.iterdir()) == []
+    short.rmdir()
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with pytest.raises(EngineError, match="too long for a socket: set TMPDIR to a short path"):
+        opened(YES).start()
+    assert list(long.iterdir()) == []
+
+
+CAPABLE = '[ "$1" = capabilities ] && echo \'{"builtins": []}\' && exit 0\n'
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("echo {", "does not work as OPA"),
+        ("echo {}", "does not work as OPA"),
+        ("echo []", "does not work as OPA"),
+        ("exit 3", "does not work as OPA"),
+        ("kill -9 $$", "does not work as OPA"),
+        (CAPABLE + "kill -9 $$", "opa build: -9"),
+        (CAPABLE + '[ "$1" = build ] || exit 1', "does not work as OPA"),
+        (CAPABLE + "echo {}", "no rule is called data.wardline.decision"),
+    ],
+)
+def test_a_program_that_is_no_opa_is_none(tmp_path: Path, script: str, message: str) -> None:
+    fake = tmp_path / "opa"
+    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.chmod(0o755)
+    with pytest.raises(EngineError, match=message):
+        rego.open({"policies": YES, "opa": str(fake)}, nothing)
+
+
+def test_an_opa_that_never_listens_is_tried_again(
+    opened: Any, opa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / "mark"
+    fake = tmp_path / "opa"
+    # The first time it serves nobody.
+    fake.write_text(
+        f'#!/bin/sh\nif [ "$1" = run ] && [ ! -e {mark} ]; then touch {mark}; exit 1; fi\n'
+        f'exec {opa} "$@"\n'
+    )
+    fake.chmod(0o755)
+    engine = rego.open({"policies": YES, "opa": str(fake)}, nothing)
+    try:
+        with pytest.raises(EngineError, match="does not listen yet"):
+            engine.judge(request(), 0.3)
+        monkeypatch.setattr("wardline_engines.opa.START", 0.1)
+        monkeypatch.setattr("wardline_engines.opa._PAUSE", 0.1)
+        assert engine.judge(request(), 20).effect == ALLOW
+    finally:
+        engine.close()
+
+
+def test_ENG_4_one_that_dies_at_once_is_not_started_all_the_time(opened: Any) -> None:
+    engine = opened(YES)
+    engine.start()
+    pid = process(engine)
+    os.kill(pid, signal.SIGKILL)
+    assert gone(pid)
+    engine._server._started = time.monotonic()
+    with pytest.raises(EngineError, match="started less than a second ago"):
+        engine.judge(request(), 0.5)

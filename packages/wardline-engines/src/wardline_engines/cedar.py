@@ -34,7 +34,7 @@ KEYS: Final[Mapping[str, str]] = {
     "entities": "a list of entities, or a .json file in a folder of its own",
 }
 
-_MOST_KEPT: Final = 256
+_MOST_KEPT: Final = 128
 _MOST_SHOWN: Final = 3
 
 

@@ -34,6 +34,7 @@ _WAIT: Final = 0.002
 _PATIENCE: Final = 0.1
 _PAUSE: Final = 1.0
 _LONGEST_CHECK: Final = 60.0
+_SOCKET: Final = "opa.sock"
 _LONGEST_SOCKET: Final = 100
 _OUTSIDE: Final = frozenset({"http.send", "net.lookup_ip_addr", "opa.runtime"})
 """Functions that ask the network or read the environment: a decision depends on its input alone."""
@@ -76,53 +77,47 @@ def check(opa: str, files: Mapping[str, bytes], query: str) -> str:
     where the binary itself does not work.
     """
     with tempfile.TemporaryDirectory(prefix="wardline-") as folder:
-        place = Path(folder)
-        allowed = _json(_run(opa, folder, "capabilities", "--current").stdout, opa)
-        allowed["builtins"] = [one for one in allowed["builtins"] if one["name"] not in _OUTSIDE]
-        (place / "capabilities.json").write_text(json.dumps(allowed))
-        _write(place / "policy", files)
-        done = _run(
-            opa,
-            str(place / "policy"),
-            *("build", "--capabilities=../capabilities.json", "--output=../bundle.tar.gz", *files),
-            fine=False,
-        )
-        if done.returncode != 0:
-            return (done.stderr or done.stdout).strip()
-        data = (f"--data={name}" for name in files)
-        told = _run(opa, str(place / "policy"), "deps", "--format=json", *data, query).stdout
-        wanted = query.split(".")
-        for rule in _json(told, opa).get("virtual", ()):
-            if [step["value"] for step in rule[: len(wanted)]] == wanted:
-                return ""
-        return f"no rule is called {query}"
+        policy = Path(folder, "policy")
+        _write(policy, files)
+        try:
+            allowed = json.loads(_told(opa, policy, "capabilities", "--current"))
+            kept = [one for one in allowed["builtins"] if one["name"] not in _OUTSIDE]
+            Path(folder, "allowed.json").write_text(json.dumps({**allowed, "builtins": kept}))
+            build = ("build", "--capabilities=../allowed.json", "--output=../bundle.tar.gz")
+            built = _run(opa, policy, *build, *files)
+            if built.returncode != 0:
+                return (built.stderr or built.stdout).strip() or f"opa build: {built.returncode}"
+            data = (f"--data={name}" for name in files)
+            needs = json.loads(_told(opa, policy, "deps", "--format=json", *data, query))
+            rules = [[step["value"] for step in rule] for rule in needs.get("virtual", ())]
+        except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError) as error:
+            raise EngineError(f"`{opa}` does not work as OPA 1.0 or later does: {error}") from None
+    wanted = query.split(".")
+    known = any(rule[: len(wanted)] == wanted for rule in rules)
+    return "" if known else f"no rule is called {query}"
 
 
-def _run(opa: str, folder: str, *args: str, fine: bool = True) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(  # noqa: S603 - the binary that whoever wrote the policy named
-            [opa, *args],
-            cwd=folder,
-            env=_environment(folder),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=fine,
-            timeout=_LONGEST_CHECK,
-        )
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise EngineError(f"`{opa}` does not work as OPA 1.0 or later does: {error}") from None
+def _told(opa: str, folder: Path, *args: str) -> str:
+    done = _run(opa, folder, *args)
+    done.check_returncode()
+    return done.stdout
 
 
-def _json(text: str, opa: str) -> dict[str, Any]:
-    try:
-        return dict(json.loads(text))
-    except ValueError as error:
-        raise EngineError(f"`{opa}` does not work as OPA 1.0 or later does: {error}") from None
+def _run(opa: str, folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - the binary that whoever wrote the policy named
+        [opa, *args],
+        cwd=folder,
+        env=_environment(str(folder)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_LONGEST_CHECK,
+    )
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for name, data in files.items():
         (folder / name).write_bytes(data)
 
@@ -217,13 +212,13 @@ class _Running:
         self.ready = False
         self._born = time.monotonic()
         self._folder = tempfile.mkdtemp(prefix="wardline-")
-        self._socket = f"{self._folder}/opa.sock"
+        self._socket = f"{self._folder}/{_SOCKET}"
         if len(self._socket) > _LONGEST_SOCKET:
             shutil.rmtree(self._folder)
             raise EngineError(
                 f"`{self._folder}` is too long for a socket: set TMPDIR to a short path"
             )
-        _write(Path(self._folder, "policy"), files)
+        _write(Path(self._folder), files)
         self.client = Client(over_unix(self._socket), "opa")
         ours, theirs = os.pipe()[::-1]
         try:
@@ -237,7 +232,7 @@ class _Running:
                     opa,
                     *self._options(files),
                 ],
-                cwd=f"{self._folder}/policy",
+                cwd=self._folder,
                 env=_environment(self._folder),
                 stdin=theirs,
                 stdout=subprocess.DEVNULL,
@@ -258,7 +253,7 @@ class _Running:
             "run",
             "--server",
             "--addr",
-            f"unix://{self._socket}",
+            f"unix://{_SOCKET}",  # beside it: OPA would take a whole path for an address and decode it
             "--unix-socket-perm",
             "600",
             "--log-level",
