@@ -174,6 +174,25 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def conformance(session: nox.Session) -> None:
+    """CEL's conformance suite as a table; WARDLINE_TEST_DATA names the folder that holds `cel-spec/`."""
+    folder = os.environ.get("WARDLINE_TEST_DATA")
+    if not folder:
+        session.error("set WARDLINE_TEST_DATA to the folder that holds cel-spec/")
+    session.install(*_editable(ROOT / "packages" / "wardline"))
+    session.run("python", "packages/wardline/tests/cel/conformance.py", folder)
+
+
+@nox.session
+def oracle(session: nox.Session) -> None:
+    """Made-up expressions against another implementation of CEL; `-- --examples N`, else 100,000."""
+    session.install(
+        "cel-expr-python==0.1.3", "hypothesis", *_editable(ROOT / "packages" / "wardline")
+    )
+    session.run("python", "packages/wardline/tests/cel/oracle.py", *session.posargs)
+
+
+@nox.session
 def differential(session: nox.Session) -> None:
     """Hold generated code against the strict evaluation on 100,000 examples for each property."""
     session.install(*_group("test"), *_editable(ROOT / "packages" / "wardline"))

@@ -148,7 +148,9 @@ def shape(node: Node) -> object:
 
 ATOMS = st.sampled_from(
     ["a", "a.b", "has(a.b)", "a == 1", "x.size() > (1)", "f in ['&&', \")\"]", "-a < 3", "[][0]",
-     "(a)", "a[b[0]]", "{'k': a}.k", "l.all(i, i && has(i.c))", "l.map(i, i > 0, i * 2) == []", "!a"]
+     "(a)", "a[b[0]]", "{'k': a}.k", "l.all(i, i && has(i.c))", "l.map(i, i > 0, i * 2) == []", "!a",
+     "optional.none()", "a == optional.none()", "a.?b.orValue(1u)[?0] == [?a]", "{?'a': b} == {1u: 2}", "math.abs(a) > 0", "type(a) == google.protobuf.Timestamp",
+     "google.protobuf.Duration == b", "cel.bind(v, a, v)", "l.exists(i, v, i == v)", ".a.b", "c == .a", "a.optMap(v, v).value()"]
 )  # fmt: skip
 CONDITIONS = st.recursive(
     ATOMS,

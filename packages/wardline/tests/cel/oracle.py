@@ -12,6 +12,7 @@ why ours stays as it is are in docs/reference/cel.md.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import sys
 import time
@@ -27,9 +28,9 @@ from expressions import KINDS, Case, arguments, expressions
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from wardline.cel import conversions, formats, functions, times, values
+from wardline.cel import conversions, formats, functions, loops, times, values
 from wardline.cel.evaluate import Builder
-from wardline.cel.kinds import Duration, Keyed, Optional, Timestamp, TypeName, UInt
+from wardline.cel.kinds import ABSENT, Duration, Keyed, Optional, Timestamp, TypeName, UInt
 from wardline.cel.parser import parse
 from wardline.cel.values import BudgetError, entries, place
 from wardline.errors import EvaluationError
@@ -51,6 +52,7 @@ ENV = other.NewEnv(
 )
 ERROR = ("error",)
 REFUSED = ("refused",)
+ENDED = ("ended",)  # an error that no operator can absorb: the evaluation as a whole fails
 
 
 class _Env:
@@ -80,7 +82,7 @@ def form(value: Any) -> Any:
         micros = value.nanos // 1000 if kind is Timestamp else round_micros(value)
         return ("timestamp", micros)
     if kind is Duration:
-        return ("duration", value.nanos // 1000)
+        return ("duration", int(math.copysign(abs(value.nanos) // 1000, value.nanos)))
     if kind is TypeName:
         return ("type", value.name)
     if kind is Optional:
@@ -95,7 +97,17 @@ def form(value: Any) -> Any:
     return number(kind, value)
 
 
+def _key(key: Any) -> Any:
+    return (key,) if type(key) is bool else key
+
+
 def number(kind: type, value: Any) -> Any:
+    if (
+        kind is str
+        and not value.isprintable()
+        and any("\udc80" <= char <= "\udcff" for char in value)
+    ):
+        return ("unconvertible", "STRING")
     if kind is _Hidden:
         raise EvaluationError("hidden")
     if kind is float:
@@ -118,7 +130,7 @@ def theirs(case: Case) -> Any:
     try:
         return their_form(program.eval(data={"args": case.args}))
     except RuntimeError:
-        return ERROR
+        return ENDED
 
 
 def their_form(result: Any) -> Any:
@@ -142,7 +154,7 @@ def their_form(result: Any) -> Any:
     if isinstance(value, dict):
         return (
             "map",
-            tuple(sorted((repr(place(key)), their_form(item)) for key, item in value.items())),
+            tuple(sorted((repr(_key(key)), their_form(item)) for key, item in value.items())),
         )
     return number(type(value), value)
 
@@ -175,8 +187,8 @@ def _grouped(nanos: int) -> str:
 
 
 def _short(value: float) -> str:
-    """Doubles in `%s`: with an exponent."""
-    return formats._special(value) or DOUBLE_TEXT(value)
+    """Doubles in `%s`: with six digits."""
+    return formats._special(value) or f"{value:g}"
 
 
 def _fixed(env: Any, value: Any, decimals: int) -> str:
@@ -196,24 +208,60 @@ def _split(env: Any, text: Any, separator: Any, limit: Any = -1) -> list[str]:
 
 
 def _lenient(pairs: list[tuple[Any, Any]]) -> Any:
-    """A map in which 1 and 1u, written as two keys, are two entries."""
-    last = {(type(key) is UInt, place(key)): (key, value) for key, value in pairs}
-    if len(last) == len(pairs):
-        pairs = list({place(key): (key, value) for key, value in last.values()}.values())
+    """A map in which 1 and 1u, written as two keys, are two entries, and the last is found."""
+    if len({(type(key) is UInt, place(key)) for key, _ in pairs}) == len(pairs):
+        pairs = list({place(key): (key, value) for key, value in pairs}.values())
     return KEYED(pairs)
+
+
+def _lenient_first(pairs: list[tuple[Any, Any]]) -> Any:
+    """The same where the first is found."""
+    return _lenient(pairs[::-1])
+
+
+def _reordered(order: tuple[int, ...]) -> Callable[[Any], Any]:
+    """The keys of maps of up to three entries in another order."""
+
+    def over(value: Any) -> Any:
+        if type(value) not in (dict, Keyed):
+            return RANGE(value)
+        keys = list(value)
+        return [keys[place] for place in order if place < len(keys)] + keys[3:]
+
+    return over
+
+
+def _text_of(env: Any, value: Any) -> Any:
+    if type(value) is bytes:
+        return value.decode("utf-8", "surrogateescape")
+    return TEXT_OF(env, value)
 
 
 class _Hidden:
     """An error inside an optional."""
 
 
+def _year(value: Timestamp) -> str:
+    return TIMESTAMP_TEXT(value).lstrip("0")
+
+
 def _index(over: Any, by: Any, env: Any) -> Any:
     try:
-        return INDEX(over, by, env)
+        found = INDEX(over, by, env)
     except EvaluationError:
         if type(over) is Optional and over.present:
             return Optional(_Hidden())
         raise
+    if found is ABSENT and over.present and type(over.value) is list:
+        return Optional(_Hidden())
+    return found
+
+
+def _optional_index(over: Any, by: Any, env: Any) -> Any:
+    held = over.value if type(over) is Optional else over
+    if type(held) in (dict, Keyed) and type(by) not in (str, bool, int, float, UInt):
+        return ABSENT
+    return OPTIONAL_INDEX(over, by, env)
 
 
 def _decode(env: Any, value: Any) -> bytes:
@@ -222,11 +270,16 @@ def _decode(env: Any, value: Any) -> bytes:
 
 DECODE = functions.CALLS["base64.decode"]
 INDEX = values.index
+TIMESTAMP_TEXT = times.timestamp_text
 KEYED = values.keyed
+OPTIONAL_INDEX = values.optional_index
 DOUBLE_TEXT = conversions.double_text
 DECIMAL = formats._CLAUSES["d"]
 INT = functions.CALLS["int"]
 SPLIT = functions.METHODS["split"]
+
+RANGE = loops._range
+TEXT_OF = formats.text_of
 
 DIALECT: dict[str, Callable[[], list[Any]]] = {
     "texts of infinities and NaN": lambda: [
@@ -236,6 +289,7 @@ DIALECT: dict[str, Callable[[], list[Any]]] = {
     "decimals of times in groups of three": lambda: [
         mock.patch.object(times, "_decimals", _grouped)
     ],
+    "years before 1000": lambda: [mock.patch.object(times, "timestamp_text", _year)],
     "doubles in formats": lambda: [
         mock.patch.object(formats, "_plain", _short),
         mock.patch.dict(formats._CLAUSES, {"d": _fixed}),
@@ -244,8 +298,17 @@ DIALECT: dict[str, Callable[[], list[Any]]] = {
     "white space in base 64": lambda: [
         mock.patch.dict(functions.CALLS, {"base64.decode": _decode})
     ],
+    "an optional index that no key can be": lambda: [
+        mock.patch.object(values, "optional_index", _optional_index)
+    ],
     "an index that fails on an optional": lambda: [mock.patch.object(values, "index", _index)],
     "1 and 1u as two keys of a map": lambda: [mock.patch.object(values, "keyed", _lenient)],
+    "1 and 1u as two keys of a map, the first found": lambda: [
+        mock.patch.object(values, "keyed", _lenient_first)
+    ],
+    "bytes that are not UTF-8 in formats": lambda: [
+        mock.patch.object(formats, "text_of", _text_of)
+    ],
     "an empty text split": lambda: [mock.patch.dict(functions.METHODS, {"split": _split})],
 }
 """What can be put into our evaluator to make it read as the other one does, by name."""
@@ -261,6 +324,8 @@ def known(case: Case, mine: Any, its: Any) -> str:
     """The known reason why two outcomes differ, or an empty string."""
     if its == REFUSED:
         return next((name for name, part in _AROUND.items() if part in case.text), "")
+    if its == ENDED:
+        return "an error that ends everything, though an operator or macro could absorb it"
     if _both_keys(mine):
         return "true and 1 are one key once a result has become a Python dict"
     if _cut(case.args) != case.args and outcome(case._replace(args=_cut(case.args))) == its:
@@ -268,6 +333,9 @@ def known(case: Case, mine: Any, its: Any) -> str:
     for name, patches in DIALECT.items():
         if _agrees(case, its, patches()):
             return name
+    for order in itertools.permutations(range(3)):
+        if _agrees(case, its, [mock.patch.object(loops, "_range", _reordered(order))]):
+            return "the order of a map's keys"
     everything = [one for patches in DIALECT.values() for one in patches()]
     return "several of these" if _agrees(case, its, everything) else ""
 
@@ -324,7 +392,7 @@ def main() -> int:
         if mine == its:
             seen["both fail" if mine == ERROR else "agreed"] += 1
             return
-        if mine == ERROR and its == REFUSED:
+        if mine == ERROR and its in (REFUSED, ENDED):
             seen["both fail"] += 1
             return
         reason = known(case, mine, its)

@@ -108,7 +108,7 @@ def run(make_env: Any, text: str, *, after: bool = False) -> Any:
         ("args.s.contains('b') && args.s.startsWith('a') && args.s.endsWith('c')", True), ("args.s.contains(args.i)", ERR),
         ("'ÄB'.lowerAscii()", "Äb"), ("'äb'.upperAscii()", "äB"), ("' a\\t'.trim()", "a"), ("args.s.charAt(3)", ""),
         ("args.s.charAt(4)", ERR), ("args.s.indexOf('c')", 2), ("args.s.lastIndexOf('z')", -1), ("args.s.substring(1)", "bc"),
-        ("args.s.substring(2, 1)", ERR), ("'aaa'.replace('a', 'b', 2)", "bba"), ("'a,b'.split(',')", ["a", "b"]),
+        ("args.s.substring(2, 1)", ERR), ("args.s.substring(1, args.n)", ERR), ("args.s.lastIndexOf('c', args.n)", ERR), ("args.s.indexOf('c', args.n)", ERR), ("now.getHours(args.n)", ERR), ("duration('1h').getHours(dyn('UTC'))", ERR), ("'aaa'.replace('a', 'b', 2)", "bba"), ("'a,b'.split(',')", ["a", "b"]),
         ("['a', 'b'].join('-')", "a-b"), ("[1].join()", ERR), ("[1, 2, 3].filter(x, x > 1).map(x, x * 2)", [4, 6]),
         ("[1, 2].map(x, x > 1, x)", [2]), ("[1, 2].exists_one(x, x > 1)", True),
         # Unsigned integers

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CALLS", "METHODS"]
 
+_UTC = times.zone("UTC")
 _NAMED_ZONE = 1500  # steps to find a time zone whose name is computed: it may be read from disk
 
 
@@ -96,13 +97,13 @@ def _value(env: Budget, value: Any) -> Any:
 def _getter(name: str) -> Callable[..., int]:
     part, length = PARTS[name], LENGTHS.get(name)
 
-    def getter(env: Budget, value: Any, where: Any = None) -> int:
+    def getter(env: Budget, value: Any, where: Any = _UTC) -> int:
         kind = type(value)
         if kind is datetime:
             value, kind = times.moment(value), Timestamp
         if kind is Timestamp:
-            return part(value, None if where is None else _zone(env, name, value, where))
-        if kind is Duration and length is not None and where is None:
+            return part(value, _zone(env, name, value, where))
+        if kind is Duration and length is not None and where is _UTC:
             return length(value)
         raise no_overload(name, value)
 

@@ -22,6 +22,7 @@ _LOWER = {code: code + 32 for code in range(65, 91)}
 _UPPER = {code: code - 32 for code in range(97, 123)}
 # White_Space of Unicode, as the string library has it.
 _SPACE = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+_LEFT_OUT: Any = object()  # an argument that is not there; null is one that is
 _ESCAPES = str.maketrans(
     {
         "\a": "\\a",
@@ -103,11 +104,11 @@ def _index_of(env: Budget, text: Any, part: Any, start: Any = 0) -> int:
     raise no_overload("indexOf", text, part, start)
 
 
-def _last_index_of(env: Budget, text: Any, part: Any, last: Any = None) -> int:
-    if type(text) is str and type(part) is str and (last is None or type(last) is int):
+def _last_index_of(env: Budget, text: Any, part: Any, last: Any = _LEFT_OUT) -> int:
+    if type(text) is str and type(part) is str and (last is _LEFT_OUT or type(last) is int):
         # `rfind` compares at every position whatever the lengths are.
         charge(env, (len(text) * (len(part) + 4)) >> 8)
-        if last is None:
+        if last is _LEFT_OUT:
             return text.rfind(part)
         if not 0 <= last <= len(text):
             raise EvaluationError("the index is out of range")
@@ -115,9 +116,9 @@ def _last_index_of(env: Budget, text: Any, part: Any, last: Any = None) -> int:
     raise no_overload("lastIndexOf", text, part, last)
 
 
-def _substring(env: Budget, text: Any, start: Any, end: Any = None) -> str:
-    if type(text) is str and type(start) is int and (end is None or type(end) is int):
-        stop = len(text) if end is None else end
+def _substring(env: Budget, text: Any, start: Any, end: Any = _LEFT_OUT) -> str:
+    if type(text) is str and type(start) is int and (end is _LEFT_OUT or type(end) is int):
+        stop = len(text) if end is _LEFT_OUT else end
         if not 0 <= start <= stop <= len(text):
             raise EvaluationError("the index is out of range")
         charge(env, (stop - start) >> 6)

@@ -12,12 +12,14 @@ from wardline.cel.evaluate import Builder
 from wardline.cel.lexer import tokenize
 from wardline.cel.tree import (
     Bind,
+    Call,
     Choice,
     Comprehension,
     Expr,
     Has,
     Literal,
     Logic,
+    Name,
     Node,
     OptionalMap,
     PairComprehension,
@@ -144,6 +146,10 @@ def span(node: Node, tokens: Sequence[Token]) -> tuple[int, int]:
         if isinstance(part, Has):
             first = min(bisect_left(starts, below.at) for below, _ in walk(part))
             places.append(max(i for i in range(first) if tokens[i].text == "has"))
+        elif isinstance(part, Call):  # `math.abs(x)` begins where its first name stands
+            places.append(bisect_left(starts, part.at) + 2 * part.function.count("."))
+        elif isinstance(part, Name):  # and the name of a type ends where its last part stands
+            places.append(bisect_left(starts, part.at) - 2 * part.name.count(".") - part.rooted)
     low, high = min(places), max(places)
     if tokens[high].kind == "name" and tokens[high + 1].text == "(":
         high += 1  # a call without arguments

@@ -206,9 +206,9 @@ def zone(name: str) -> Zone:
     raise EvaluationError("this machine knows no time zone of that name")
 
 
-def _part(count: Callable[[int], int]) -> Callable[[Timestamp, Zone | None], int]:
-    def part(value: Timestamp, where: Zone | None) -> int:
-        return count((where or _UTC).local(value))
+def _part(count: Callable[[int], int]) -> Callable[[Timestamp, Zone], int]:
+    def part(value: Timestamp, where: Zone) -> int:
+        return count(where.local(value))
 
     return part
 
@@ -226,7 +226,7 @@ def _day(local: int) -> tuple[int, date]:
 _CYCLE: Final = 146_097
 
 
-PARTS: Final[dict[str, Callable[[Timestamp, Zone | None], int]]] = {
+PARTS: Final[dict[str, Callable[[Timestamp, Zone], int]]] = {
     "getFullYear": _part(lambda local: _day(local)[0]),
     "getMonth": _part(lambda local: _day(local)[1].month - 1),
     "getDate": _part(lambda local: _day(local)[1].day),
@@ -238,7 +238,7 @@ PARTS: Final[dict[str, Callable[[Timestamp, Zone | None], int]]] = {
     "getSeconds": _part(lambda local: local // _SECOND % 60),
     "getMilliseconds": _part(lambda local: local // 10**6 % 1000),
 }
-"""The parts of a date, in a time zone or in UTC; months and most days count from 0, as CEL has it."""
+"""The parts of a date, in a time zone; months and most days count from 0, as CEL has it."""
 
 
 def _whole(nanos: int, unit: int) -> int:
