@@ -197,9 +197,9 @@ def test_hostile_texts_take_bounded_time() -> None:
     for part in parts:
         for length in (MAX_CHARACTERS, 100_000):
             text = (part * length)[:length]
-            start = time.perf_counter()
+            start = time.process_time()
             view(text)
-            assert time.perf_counter() - start < 1, part
+            assert time.process_time() - start < 1, part
     assert view("ls " * MAX_CHARACTERS) == {
         "programs": [],
         "writes": False,

@@ -190,9 +190,9 @@ def test_hostile_texts_take_bounded_time() -> None:
         for dialect in ("", "bigquery", "postgres"):
             for times in (15, 60, MAX_TOKENS // 4, 100_000 // len(part)):
                 text = "SELECT * FROM " + part * times
-                start = time.perf_counter()
+                start = time.process_time()
                 view(text, dialect)
-                assert time.perf_counter() - start < 1, (part, dialect, times)
+                assert time.process_time() - start < 1, (part, dialect, times)
 
 
 WRITES = {

@@ -132,6 +132,7 @@ _PRIVATE_NAMES = frozenset(
         "ip6-loopback",
         "metadata",
         "metadata.google.internal",
+        "metadata.tencentyun.com",
         "instance-data",
     )
 )
@@ -145,6 +146,9 @@ _PRIVATE_ENDS = (
     ".corp",
     ".home",
     ".lan",
+    ".svc",
+    ".onion",
+    ".alt",
     ".home.arpa",
     ".in-addr.arpa",
     ".ip6.arpa",
@@ -161,7 +165,15 @@ _MORE_PRIVATE_V4 = tuple(
 )
 _MORE_PRIVATE_V6 = tuple(
     ipaddress.IPv6Network(net)
-    for net in ("fc00::/7", "fec0::/10", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32")
+    for net in (
+        "fc00::/7",
+        "fec0::/10",
+        "64:ff9b:1::/48",
+        "100::/64",
+        "2001::/23",
+        "2001:db8::/32",
+        "3fff::/20",
+    )
 )
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
