@@ -157,7 +157,7 @@ def conformance_cedar(session: nox.Session) -> None:
     session.install(
         *_editable(ROOT / "packages" / "wardline", ROOT / "packages" / "wardline-engines")
     )
-    session.run("python", "packages/wardline-engines/tests/conformance.py", *session.posargs)
+    session.run("python", "packages/wardline-engines/tests/cedar_corpus.py", *session.posargs)
 
 
 @nox.session

@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from points import behaving, raw
+from decision_points import behaving, raw
 
 from wardline import ActionRefused, EngineError, PolicyError, Principal, load_policies
 from wardline_engines import authzen

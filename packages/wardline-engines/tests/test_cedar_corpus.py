@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import conformance
+import cedar_corpus
 
 FOLDER = Path(os.environ.get("WARDLINE_TEST_DATA", ""), "cedar-integration-tests")
 
@@ -19,7 +19,7 @@ FOLDER = Path(os.environ.get("WARDLINE_TEST_DATA", ""), "cedar-integration-tests
     not FOLDER.is_dir(), reason="WARDLINE_TEST_DATA has no cedar-integration-tests/"
 )
 def test_the_corpus_agrees(tmp_path: Path) -> None:
-    counts, differences = conformance.run(FOLDER, tmp_path, sample=150)
+    counts, differences = cedar_corpus.run(FOLDER, tmp_path, sample=150)
     assert differences == []
     assert counts["written: agree"] >= 70
     assert counts["generated: agree"] >= 1000

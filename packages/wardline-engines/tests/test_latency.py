@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from points import behaving
+from decision_points import behaving
 
 from wardline_engines import authzen, cedar, latency, rego
 

@@ -214,7 +214,7 @@ YES = module("decision := true")
         ({"policies": YES, "opa": "opa"}, "opa", "no absolute path"),
         ({"policies": YES, "opa": "/nowhere/opa"}, "opa", "no program that can be run"),
         ({"policies": YES, "opa": "/tmp"}, "opa", "no program that can be run"),
-        ({"policies": YES, "opa": "/bin/cat"}, "engine", "`/bin/cat` does not work as OPA"),
+        ({"policies": YES, "opa": "/bin/cat"}, "engine", "`/bin/cat` could not check the policy as OPA"),
     ],
 )  # fmt: skip
 def test_mistakes_are_load_errors(
@@ -267,7 +267,7 @@ def process(engine: Any) -> int:
 
 
 def folder(engine: Any) -> Path:
-    return Path(engine._server._running._folder)
+    return Path(engine._server._running._end.peek()[2][2])
 
 
 def becomes(pid: int, states: str, within: float = 5.0) -> bool:
@@ -468,7 +468,7 @@ if os.fork() == 0:
     os._exit(0)
 keeper = engine._server._running._end.peek()[2][1].pid
 opa = open(f"/proc/{keeper}/task/{keeper}/children").read().split()[0]
-print(opa, engine._server._running._folder, flush=True)
+print(opa, engine._server._running._end.peek()[2][2], flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -576,13 +576,13 @@ CAPABLE = '[ "$1" = capabilities ] && echo \'{"builtins": []}\' && exit 0\n'
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("echo {", "does not work as OPA"),
-        ("echo {}", "does not work as OPA"),
-        ("echo []", "does not work as OPA"),
-        ("exit 3", "does not work as OPA"),
-        ("kill -9 $$", "does not work as OPA"),
+        ("echo {", "could not check the policy as OPA"),
+        ("echo {}", "could not check the policy as OPA"),
+        ("echo []", "could not check the policy as OPA"),
+        ("exit 3", "could not check the policy as OPA"),
+        ("kill -9 $$", "could not check the policy as OPA"),
         (CAPABLE + "kill -9 $$", "opa build: -9"),
-        (CAPABLE + '[ "$1" = build ] || exit 1', "does not work as OPA"),
+        (CAPABLE + '[ "$1" = build ] || exit 1', "could not check the policy as OPA"),
         (CAPABLE + "echo {}", "no rule is called data.wardline.decision"),
     ],
 )
@@ -625,3 +625,29 @@ def test_ENG_4_one_that_dies_at_once_is_not_started_all_the_time(opened: Any) ->
     engine._server._started = time.monotonic()
     with pytest.raises(EngineError, match="started less than a second ago"):
         engine.judge(request(), 0.5)
+
+
+def test_without_its_keeper_it_ends_with_the_engine_still(opened: Any) -> None:
+    engine = opened(YES)
+    engine.start()
+    pid, place = process(engine), folder(engine)
+    keeper = engine._server._running._end.peek()[2][1].pid
+    os.kill(keeper, signal.SIGKILL)
+    assert becomes(keeper, "Z")
+    assert engine.judge(request(), 10).effect == ALLOW
+    engine.close()
+    assert gone(pid)
+    assert not place.exists()
+
+
+def test_without_room_for_its_files_it_says_so(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tempfile
+
+    engine = opened(YES)
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    with pytest.raises(EngineError, match=r"OPA cannot be started: .*/nowhere"):
+        engine.start()
+    with pytest.raises(EngineError, match=r"could not check the policy as OPA.*/nowhere"):
+        opened(YES)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from points import behaving
+from decision_points import behaving
 
 from wardline import (
     ActionRefused,

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet, finalize
@@ -36,6 +38,14 @@ _PAUSE: Final = 1.0
 _LONGEST_CHECK: Final = 60.0
 _SOCKET: Final = "opa.sock"
 _LONGEST_SOCKET: Final = 100
+_SERVE: Final = (
+    "run",
+    "--server",
+    f"--addr=unix://{_SOCKET}",  # beside it: OPA would take a whole path for an address and decode it
+    "--unix-socket-perm=600",
+    "--log-level=error",
+    "--skip-version-check",
+)
 _OUTSIDE: Final = frozenset({"http.send", "net.lookup_ip_addr", "opa.runtime"})
 """Functions that ask the network or read the environment: a decision depends on its input alone."""
 
@@ -76,10 +86,10 @@ def check(opa: str, files: Mapping[str, bytes], query: str) -> str:
     `files` maps names to contents, `query` is the rule that will be asked for. Raises `EngineError`
     where the binary itself does not work.
     """
-    with tempfile.TemporaryDirectory(prefix="wardline-") as folder:
-        policy = Path(folder, "policy")
-        _write(policy, files)
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="wardline-") as folder:
+            policy = Path(folder, "policy")
+            _write(policy, files)
             allowed = json.loads(_told(opa, policy, "capabilities", "--current"))
             kept = [one for one in allowed["builtins"] if one["name"] not in _OUTSIDE]
             Path(folder, "allowed.json").write_text(json.dumps({**allowed, "builtins": kept}))
@@ -90,8 +100,10 @@ def check(opa: str, files: Mapping[str, bytes], query: str) -> str:
             data = (f"--data={name}" for name in files)
             needs = json.loads(_told(opa, policy, "deps", "--format=json", *data, query))
             rules = [[step["value"] for step in rule] for rule in needs.get("virtual", ())]
-        except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError) as error:
-            raise EngineError(f"`{opa}` does not work as OPA 1.0 or later does: {error}") from None
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError) as error:
+        raise EngineError(
+            f"`{opa}` could not check the policy as OPA 1.0 or later does: {error}"
+        ) from None
     wanted = query.split(".")
     known = any(rule[: len(wanted)] == wanted for rule in rules)
     return "" if known else f"no rule is called {query}"
@@ -199,78 +211,48 @@ class Server:
         if time.monotonic() - self._started < _PAUSE:
             raise EngineError("OPA ended and was started less than a second ago")
         self._started = time.monotonic()
-        self._running = _Running(self._opa, self._files)
+        try:
+            self._running = _Running(self._opa, self._files)
+        except OSError as error:
+            raise EngineError(f"OPA cannot be started: {error}") from None
         return self._running
 
 
 class _Running:
     """One process of OPA, its keeper and the folder with its socket."""
 
-    __slots__ = ("__weakref__", "_born", "_end", "_folder", "_socket", "client", "ready")
+    __slots__ = ("__weakref__", "_born", "_end", "_socket", "client", "ready")
 
     def __init__(self, opa: str, files: Mapping[str, bytes]) -> None:
         self.ready = False
         self._born = time.monotonic()
-        self._folder = tempfile.mkdtemp(prefix="wardline-")
-        self._socket = f"{self._folder}/{_SOCKET}"
-        if len(self._socket) > _LONGEST_SOCKET:
-            shutil.rmtree(self._folder)
-            raise EngineError(
-                f"`{self._folder}` is too long for a socket: set TMPDIR to a short path"
-            )
-        _write(Path(self._folder), files)
-        self.client = Client(over_unix(self._socket), "opa")
-        ours, theirs = os.pipe()[::-1]
-        try:
-            keeper = subprocess.Popen(  # noqa: S603 - the binary that the policy's author named
-                [
-                    "/bin/sh",
-                    "-c",
-                    _KEEPER,
-                    "wardline-opa",
-                    self._folder,
-                    opa,
-                    *self._options(files),
-                ],
-                cwd=self._folder,
-                env=_environment(self._folder),
-                stdin=theirs,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                # A signal from the terminal is for this process; the keeper sees its pipe close.
-                start_new_session=True,
-            )
-        except OSError as error:
-            os.close(ours)
-            shutil.rmtree(self._folder)
-            raise EngineError(f"OPA cannot be started: {error}") from None
-        finally:
-            os.close(theirs)
-        self._end = finalize(self, _let_go, ours, keeper)
-
-    def _options(self, files: Mapping[str, bytes]) -> list[str]:
-        return [
-            "run",
-            "--server",
-            "--addr",
-            f"unix://{_SOCKET}",  # beside it: OPA would take a whole path for an address and decode it
-            "--unix-socket-perm",
-            "600",
-            "--log-level",
-            "error",
-            "--skip-version-check",
-            *files,
-        ]
+        with ExitStack() as failing:
+            folder = tempfile.mkdtemp(prefix="wardline-")
+            failing.callback(shutil.rmtree, folder, ignore_errors=True)
+            self._socket = f"{folder}/{_SOCKET}"
+            if len(self._socket) > _LONGEST_SOCKET:
+                raise EngineError(
+                    f"`{folder}` is too long for a socket: set TMPDIR to a short path"
+                )
+            _write(Path(folder), files)
+            self.client = Client(over_unix(self._socket), "opa")
+            theirs, ours = os.pipe()
+            failing.callback(os.close, ours)
+            try:
+                keeper = _keeper(folder, theirs, opa, *_SERVE, *files)
+            finally:
+                os.close(theirs)
+            failing.pop_all()
+        self._end = finalize(self, _let_go, ours, keeper, folder)
 
     def wait(self, until: float) -> None:
         """Return once it listens. Raises `EngineError` if it does not by `until`."""
-        while not self.ready:
-            self.ready = self.listens()
-            if not self.ready and time.monotonic() >= until:
+        while not (self.ready or self.listens()):
+            if time.monotonic() >= until:
                 waited = time.monotonic() - self._born
                 raise EngineError(f"OPA was started {waited:.1f} s ago and does not listen yet")
-            if not self.ready:
-                time.sleep(_WAIT)
+            time.sleep(_WAIT)
+        self.ready = True
 
     def hopeless(self) -> bool:
         """Whether it should have listened long ago."""
@@ -287,7 +269,7 @@ class _Running:
     def leave(self) -> None:
         """In a child after `fork`: close the copy of the pipe, whose other holder decides for both."""
         if held := self._end.detach():
-            _, _, (ours, keeper), _ = held
+            _, _, (ours, keeper, _), _ = held
             os.close(ours)
             keeper.returncode = 0  # it is no child of this process: nobody here waits for it
 
@@ -297,10 +279,28 @@ class _Running:
         self._end()
 
 
-def _let_go(pipe: int, keeper: subprocess.Popen[bytes]) -> None:
+def _keeper(folder: str, pipe: int, *command: str) -> subprocess.Popen[bytes]:
+    """Run a command until `pipe` closes; nothing of it is left then, nor of the folder."""
+    return subprocess.Popen(  # noqa: S603 - the binary that whoever wrote the policy named
+        ["/bin/sh", "-c", _KEEPER, "wardline-opa", folder, *command],
+        cwd=folder,
+        env=_environment(folder),
+        stdin=pipe,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # A signal from the terminal is for this process; the keeper sees its pipe close.
+        start_new_session=True,
+    )
+
+
+def _let_go(pipe: int, keeper: subprocess.Popen[bytes], folder: str) -> None:
     """Close the pipe, by which the keeper ends, and wait until it has."""
     os.close(pipe)
-    keeper.wait()
+    if keeper.wait() != 0:
+        # Somebody else ended the keeper: what it kept is in its group.
+        with suppress(ProcessLookupError):
+            os.killpg(keeper.pid, signal.SIGKILL)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 _JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}

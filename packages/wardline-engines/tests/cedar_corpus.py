@@ -1,6 +1,6 @@
 """The public integration corpus of Cedar, put to the engine that the guard asks.
 
-`python conformance.py [--sample N]` prints a table and exits with 1 on any difference. The folder
+`python cedar_corpus.py [--sample N]` prints a table and exits with 1 on any difference. The folder
 that holds `cedar-integration-tests/` is named by WARDLINE_TEST_DATA; its archive of generated cases is
 unpacked into a temporary folder where it is still packed.
 
