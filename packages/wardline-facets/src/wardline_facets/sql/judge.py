@@ -223,10 +223,28 @@ def _walk(tree: exp.Expr, dialect: str, found: Judgement) -> None:
             _table(node, dialect, named, tables, found)
         elif not _harmless_part(node, dialect):
             found.opaque = True
+    if dialect == "oracle" and _may_call(tree, tables):
+        found.opaque = True
     if isinstance(tree, exp.Query):
         verbs = {"SELECT": None} | verbs
     found.verbs = list(verbs)
     found.tables = list(tables)
+
+
+_COLUMNS_OF_DUAL: Final = frozenset({"dummy", "level", "rownum", "sysdate", "user", "uid"})
+
+
+def _may_call(tree: exp.Expr, tables: dict[str, None]) -> bool:
+    """Whether a name may be a function: Oracle calls one without arguments like a column."""
+    known = {
+        source.alias_or_name.lower() for source in tree.find_all(exp.Table, exp.Subquery, exp.CTE)
+    }
+    known |= {lateral.alias_or_name.lower() for lateral in tree.find_all(exp.Lateral)}
+    columns = list(tree.find_all(exp.Column))
+    if any(column.table and column.table.lower() not in known for column in columns):
+        return True
+    names = {column.name.lower() for column in columns if not column.table}
+    return set(tables) == {"dual"} and not names <= _COLUMNS_OF_DUAL
 
 
 def _procedures(node: exp.Expr) -> list[str]:

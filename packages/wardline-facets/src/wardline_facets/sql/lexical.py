@@ -154,6 +154,8 @@ class _Scan:
             self.strange = True
         if raw in ("{", "}") and self.dialect not in _BRACES:
             self.strange = True
+        if raw == "@" and self.dialect == "oracle":
+            self.strange = True  # a table of another server
         if raw == ":=" or (raw == "@" and not self.dialect and self._follows("=")):
             self.strange = True
         self._add(kind, found.end())

@@ -55,7 +55,7 @@ PARTS: Final = _names(
     Add Adjacent Alias Aliases All Any AtTimeZone Between BitString BitwiseAnd BitwiseLeftShift
     BitwiseNot BitwiseOr BitwiseRightShift BitwiseXor Boolean Bracket ByteString CTE Column
     Connect Cube DPipe DataType DataTypeParam Distance Distinct Div EQ Escape Except Fetch Filter
-    Final From FromTimeZone GT GTE Glob Group GroupingSets Having HavingMax HexString
+    Final From FromTimeZone GT GTE Glob Group GroupingSets IndexTableHint Partition Having HavingMax HexString
     HistoricalData ILike Identifier IgnoreNulls In IntDiv Intersect Interval IntervalSpan Is
     JSONColumnDef JSONExtractQuote JSONKeyValue JSONPath JSONPathFilter JSONPathKey JSONPathPart
     JSONPathRecursive JSONPathRoot JSONPathSelector JSONPathSlice JSONPathSubscript JSONPathUnion
