@@ -28,11 +28,12 @@ from expressions import KINDS, Case, arguments, expressions
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from wardline.cel import conversions, formats, functions, loops, times, values
+from wardline.cel import conversions, formats, functions, loops, members, times
 from wardline.cel.evaluate import Builder
 from wardline.cel.kinds import ABSENT, Duration, Keyed, Optional, Timestamp, TypeName, UInt
+from wardline.cel.members import entries, place
 from wardline.cel.parser import parse
-from wardline.cel.values import BudgetError, entries, place
+from wardline.cel.values import BudgetError
 from wardline.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -269,10 +270,10 @@ def _decode(env: Any, value: Any) -> bytes:
 
 
 DECODE = functions.CALLS["base64.decode"]
-INDEX = values.index
+INDEX = members.index
 TIMESTAMP_TEXT = times.timestamp_text
-KEYED = values.keyed
-OPTIONAL_INDEX = values.optional_index
+KEYED = members.keyed
+OPTIONAL_INDEX = members.optional_index
 DOUBLE_TEXT = conversions.double_text
 DECIMAL = formats._CLAUSES["d"]
 INT = functions.CALLS["int"]
@@ -299,12 +300,12 @@ DIALECT: dict[str, Callable[[], list[Any]]] = {
         mock.patch.dict(functions.CALLS, {"base64.decode": _decode})
     ],
     "an optional index that no key can be": lambda: [
-        mock.patch.object(values, "optional_index", _optional_index)
+        mock.patch.object(members, "optional_index", _optional_index)
     ],
-    "an index that fails on an optional": lambda: [mock.patch.object(values, "index", _index)],
-    "1 and 1u as two keys of a map": lambda: [mock.patch.object(values, "keyed", _lenient)],
+    "an index that fails on an optional": lambda: [mock.patch.object(members, "index", _index)],
+    "1 and 1u as two keys of a map": lambda: [mock.patch.object(members, "keyed", _lenient)],
     "1 and 1u as two keys of a map, the first found": lambda: [
-        mock.patch.object(values, "keyed", _lenient_first)
+        mock.patch.object(members, "keyed", _lenient_first)
     ],
     "bytes that are not UTF-8 in formats": lambda: [
         mock.patch.object(formats, "text_of", _text_of)

@@ -39,6 +39,14 @@ def test_LANG_2_conformance(suite: str) -> None:
 
 
 @pytest.mark.skipif(_FOLDER is None, reason="WARDLINE_TEST_DATA is not set")
+@pytest.mark.parametrize("suite", conformance.SUITES)
+def test_what_CEL_gives_a_value_loads(suite: str) -> None:
+    """The check is strict about what must fail, and about nothing else."""
+    assert _FOLDER is not None
+    assert conformance.refused(Path(_FOLDER), suite) == []
+
+
+@pytest.mark.skipif(_FOLDER is None, reason="WARDLINE_TEST_DATA is not set")
 def test_no_file_of_the_suite_is_forgotten() -> None:
     assert _FOLDER is not None
     files = {path.stem for path in (Path(_FOLDER) / "cel-spec").glob("*.json")} - {"index"}

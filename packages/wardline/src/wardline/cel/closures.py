@@ -3,14 +3,14 @@
 `env` is what one decision lets a condition read; `frame` holds the values of macro variables by slot.
 """
 
-# ruff: noqa: ARG001 - every closure has the same two parameters
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wardline.cel import nets, values
-from wardline.cel.kinds import ABSENT, Optional
-from wardline.cel.values import BudgetError, charge, kind_of
+from wardline.cel import members, nets, sorts, values
+from wardline.cel.kinds import Optional
+from wardline.cel.sorts import kind_of
+from wardline.cel.values import BudgetError, charge
 from wardline.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -21,16 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ABSORBED",
-    "action_field",
     "apply",
-    "argument",
     "binary",
     "choice",
-    "constant",
-    "failing",
-    "has_argument",
     "has_field",
-    "has_root_field",
     "index",
     "list_of",
     "list_with_optionals",
@@ -40,17 +34,12 @@ __all__ = [
     "negation",
     "negative",
     "not_bool",
-    "now",
     "optional_index",
-    "optional_root_field",
     "optional_select",
     "otherwise",
     "present",
-    "root_field",
     "select",
     "under",
-    "variable",
-    "whole_args",
 ]
 
 ABSORBED = 12  # steps for an error that an operator absorbs
@@ -72,102 +61,7 @@ def not_bool(what: str, value: object) -> EvaluationError:
     return EvaluationError(f"{what} wants true or false, not {kind_of(value)}")
 
 
-# Leaves
-
-
-def failing(message: str) -> Run:
-    """What nobody knows, in an expression that was not checked."""
-
-    def failing(env: Activation, frame: Frame) -> Any:
-        raise EvaluationError(message)
-
-    return failing
-
-
-def constant(value: Any) -> Run:
-    """A literal."""
-
-    def constant(env: Activation, frame: Frame) -> Any:
-        return value
-
-    return constant
-
-
-def whole_args(env: Activation, frame: Frame) -> Any:
-    """All arguments."""
-    return env.args
-
-
-def now(env: Activation, frame: Frame) -> Any:
-    """The time of the decision."""
-    return env.now
-
-
-def argument(name: str) -> Run:
-    """`args.name`."""
-
-    def argument(env: Activation, frame: Frame) -> Any:
-        args = env.args
-        if name in args:
-            return args[name]
-        raise EvaluationError(f"no such argument: {name}")
-
-    return argument
-
-
-def action_field(field: str) -> Run:
-    """`action.field`."""
-    if field == "args":
-        return whole_args
-
-    def action(env: Activation, frame: Frame) -> Any:
-        return getattr(env, field)
-
-    return action
-
-
-def root_field(root: str, field: str) -> Run:
-    """`root.field` of a root that is a map."""
-    path = f"{root}.{field}"
-
-    def root_field(env: Activation, frame: Frame) -> Any:
-        over = getattr(env, root)
-        if field in over:
-            return over[field]
-        raise EvaluationError(f"`{path}` is not known for this action")
-
-    return root_field
-
-
-def optional_root_field(root: str, field: str) -> Run:
-    """`root.?field` of a root that is a map."""
-
-    def optional_root_field(env: Activation, frame: Frame) -> Optional:
-        over = getattr(env, root)
-        return Optional(over[field]) if field in over else ABSENT
-
-    return optional_root_field
-
-
-def has_root_field(root: str, field: str) -> Run:
-    """`has(root.field)`."""
-
-    def has_root_field(env: Activation, frame: Frame) -> bool:
-        return field in getattr(env, root)
-
-    return has_root_field
-
-
 # Values out of values
-
-
-def variable(slot: int) -> Run:
-    """The variable of a macro."""
-
-    def variable(env: Activation, frame: Frame) -> Any:
-        return frame[slot]
-
-    return variable
 
 
 def select(inner: Run, field: str) -> Run:
@@ -181,18 +75,9 @@ def select(inner: Run, field: str) -> Run:
             return nets.view_field(over, field)
         if type(over) is Optional:
             charge(env, 4)
-        return values.select(over, field)
+        return members.select(over, field)
 
     return select
-
-
-def has_argument(field: str) -> Run:
-    """`has(args.field)`."""
-
-    def has_argument(env: Activation, frame: Frame) -> Any:
-        return field in env.args
-
-    return has_argument
 
 
 def has_field(inner: Run, field: str) -> Run:
@@ -202,7 +87,7 @@ def has_field(inner: Run, field: str) -> Run:
         over = inner(env, frame)
         if type(over) is nets.PathView or type(over) is nets.UrlView:
             return True
-        return values.has(over, field)
+        return members.has(over, field)
 
     return has_field
 
@@ -211,7 +96,7 @@ def optional_select(inner: Run, field: str) -> Run:
     """`inner.?field`."""
 
     def optional_select(env: Activation, frame: Frame) -> Optional:
-        return values.optional_select(inner(env, frame), field)
+        return members.optional_select(inner(env, frame), field)
 
     return optional_select
 
@@ -220,7 +105,7 @@ def optional_index(over: Run, by: Run) -> Run:
     """`over[?by]`."""
 
     def optional_index(env: Activation, frame: Frame) -> Optional:
-        return values.optional_index(over(env, frame), by(env, frame), env)
+        return members.optional_index(over(env, frame), by(env, frame), env)
 
     return optional_index
 
@@ -241,12 +126,12 @@ def otherwise(name: str, target: Run, other: Run) -> Run:
     def otherwise(env: Activation, frame: Frame) -> Any:
         value = target(env, frame)
         if type(value) is not Optional:
-            raise values.no_overload(name, value)
+            raise sorts.no_overload(name, value)
         if value.present:
             return value if whole else value.value
         result = other(env, frame)
         if whole and type(result) is not Optional:
-            raise values.no_overload(name, value, result)
+            raise sorts.no_overload(name, value, result)
         return result
 
     return otherwise
@@ -256,7 +141,7 @@ def index(over: Run, by: Run) -> Run:
     """`over[by]`."""
 
     def index(env: Activation, frame: Frame) -> Any:
-        return values.index(over(env, frame), by(env, frame), env)
+        return members.index(over(env, frame), by(env, frame), env)
 
     return index
 
@@ -304,7 +189,7 @@ def map_of(entries: list[tuple[Run, Run, bool]]) -> Run:
                 pairs.append((name, value))
             elif _entry(value).present:
                 pairs.append((name, value.value))
-        return values.keyed(pairs)
+        return members.keyed(pairs)
 
     return map_of
 

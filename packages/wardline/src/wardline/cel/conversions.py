@@ -13,15 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from wardline.cel import networks, times
 from wardline.cel.kinds import Duration, Timestamp, TypeName, UInt
 from wardline.cel.networks import Address, Network
-from wardline.cel.values import (
-    INT_MAX,
-    INT_MIN,
-    charge,
-    integer,
-    no_overload,
-    type_of,
-    unsigned,
-)
+from wardline.cel.sorts import INT_MAX, INT_MIN, integer, no_overload, type_of, unsigned
+from wardline.cel.values import charge
 from wardline.errors import EvaluationError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wardline.cel import closures, loops, regex, times
+from wardline.cel import closures, loops, readers, regex, times
 from wardline.cel.functions import CALLS, METHODS
 from wardline.cel.kinds import TYPE_NAMES
 from wardline.cel.scope import argument_of
@@ -88,7 +88,7 @@ class Builder:
     def _node(self, node: Node, bound: dict[str, int]) -> Run:  # noqa: C901
         match node:
             case Literal(value=value):
-                return closures.constant(value)
+                return readers.constant(value)
             case Name():
                 return self._name(node, bound)
             case Select():
@@ -152,46 +152,46 @@ class Builder:
         name = node.name
         if name in bound and not node.rooted:
             slot = bound[name]
-            return self.bound.get(slot) or closures.variable(slot)
+            return self.bound.get(slot) or readers.variable(slot)
         if name in TYPE_NAMES:
-            return closures.constant(TYPE_NAMES[name])
+            return readers.constant(TYPE_NAMES[name])
         if name in ("args", "now"):
-            return closures.whole_args if name == "args" else closures.now
-        return closures.failing(f"unknown name `{name}`")
+            return readers.whole_args if name == "args" else readers.now
+        return readers.failing(f"unknown name `{name}`")
 
     def _select(self, node: Select, bound: dict[str, int]) -> Run:
         argument = argument_of(node)
         if argument is not None and _free(bound):
-            return closures.argument(argument)
+            return readers.argument(argument)
         root = _root(node.operand, bound)
         if root == "action":
-            return closures.action_field(node.field)
+            return readers.action_field(node.field)
         if root in _MAP_ROOTS:
-            return closures.root_field(root, node.field)
+            return readers.root_field(root, node.field)
         return closures.select(self._node(node.operand, bound), node.field)
 
     def _optional_select(self, node: OptionalSelect, bound: dict[str, int]) -> Run:
         root = _root(node.operand, bound)
         if root == "action":
-            return closures.present(closures.action_field(node.field))
+            return closures.present(readers.action_field(node.field))
         if root in _MAP_ROOTS:
-            return closures.optional_root_field(root, node.field)
+            return readers.optional_root_field(root, node.field)
         return closures.optional_select(self._node(node.operand, bound), node.field)
 
     def _has(self, node: Has, bound: dict[str, int]) -> Run:
         root = _root(node.operand, bound)
         if root == "action":
-            return closures.constant(True)
+            return readers.constant(True)
         if root == "args":
-            return closures.has_argument(node.field)
+            return readers.has_argument(node.field)
         if root in _MAP_ROOTS:
-            return closures.has_root_field(root, node.field)
+            return readers.has_root_field(root, node.field)
         return closures.has_field(self._node(node.operand, bound), node.field)
 
     def _index(self, node: Index, bound: dict[str, int]) -> Run:
         argument = argument_of(node)
         if argument is not None and _free(bound):
-            return closures.argument(argument)
+            return readers.argument(argument)
         return closures.index(self._node(node.operand, bound), self._node(node.index, bound))
 
     # Functions and operators
@@ -199,27 +199,27 @@ class Builder:
     def _call(self, node: Call, bound: dict[str, int]) -> Run:
         signature = CALL_SIGNATURES.get(node.function)
         if signature is None or signature.count_problem(len(node.args), 0):
-            return closures.failing(f"unknown function `{node.function}` of {len(node.args)}")
+            return readers.failing(f"unknown function `{node.function}` of {len(node.args)}")
         return closures.apply(CALLS[node.function], [self._node(arg, bound) for arg in node.args])
 
     def _method(self, node: Method, bound: dict[str, int]) -> Run:
         name = node.function
         signature = METHOD_SIGNATURES.get(name)
         if signature is None or signature.count_problem(len(node.args) + 1, 1):
-            return closures.failing(f"unknown function `{name}` of {len(node.args)}")
+            return readers.failing(f"unknown function `{name}` of {len(node.args)}")
         target = self._node(node.target, bound)
         first = node.args[0] if node.args else None
         args = [self._node(arg, bound) for arg in node.args]
         if name == "matches":
             if not isinstance(first, Literal) or not isinstance(first.value, str):
-                return closures.failing("`matches` takes a pattern written in the condition")
+                return readers.failing("`matches` takes a pattern written in the condition")
             return closures.matches(target, regex.compile(first.value))
         if name == "under":
             return closures.under(target, args[0])
         if name in ("or", "orValue"):
             return closures.otherwise(name, target, args[0])
         if name in times.PARTS and isinstance(first, Literal) and isinstance(first.value, str):
-            args = [closures.constant(times.zone(first.value))]  # found once, while loading
+            args = [readers.constant(times.zone(first.value))]  # found once, while loading
         return closures.apply(METHODS[name], [target, *args])
 
     def _comprehension(self, node: Comprehension | PairComprehension, bound: dict[str, int]) -> Run:

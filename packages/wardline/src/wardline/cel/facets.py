@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from wardline.cel.plain import plain
+from wardline.cel.sorts import no_overload
 from wardline.cel.types import VIEWS
-from wardline.cel.values import Budget, charge, no_overload
+from wardline.cel.values import Budget, charge
 from wardline.detectors import hits
 from wardline.errors import EvaluationError
 from wardline.plugins import plugin

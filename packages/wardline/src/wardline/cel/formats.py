@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wardline.cel.conversions import text_of
 from wardline.cel.kinds import Keyed, TypeName, UInt
-from wardline.cel.values import charge, entries, integer, kind_of, no_overload
+from wardline.cel.members import entries
+from wardline.cel.sorts import integer, kind_of, no_overload
+from wardline.cel.values import charge
 from wardline.errors import EvaluationError
 
 if TYPE_CHECKING:

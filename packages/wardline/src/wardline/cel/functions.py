@@ -14,10 +14,12 @@ from wardline.cel.conversions import CONVERSIONS
 from wardline.cel.formats import format_text
 from wardline.cel.kinds import ABSENT, Duration, Keyed, Optional, Timestamp, UInt
 from wardline.cel.maths import MATH_FUNCTIONS
+from wardline.cel.members import size
 from wardline.cel.networks import Address, Network
+from wardline.cel.sorts import no_overload
 from wardline.cel.strings import STRING_FUNCTIONS, STRING_METHODS
 from wardline.cel.times import LENGTHS, PARTS, Zone
-from wardline.cel.values import charge, no_overload, size
+from wardline.cel.values import charge
 from wardline.errors import EvaluationError
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from wardline.cel import values
+from wardline.cel import members, sorts
 from wardline.cel.closures import ABSORBED, not_bool
 from wardline.cel.kinds import ABSENT, Keyed, Optional
-from wardline.cel.values import BudgetError, charge, kind_of
+from wardline.cel.sorts import kind_of
+from wardline.cel.values import BudgetError, charge
 from wardline.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def two_variables(key: int, slot: int) -> Turns:
     def turns(value: Any, frame: Frame) -> Iterator[Any]:
         over = _range(value)
         is_map = type(over) is dict or type(over) is Keyed
-        for name, item in values.entries(over) if is_map else enumerate(over):
+        for name, item in members.entries(over) if is_map else enumerate(over):
             frame[key] = name
             frame[slot] = item
             yield name
@@ -151,7 +152,7 @@ def transform_map(items: Run, turns: Turns, guard: Run | None, step: Run, steps:
             charge(env, steps + 4)
             if guard is None or _holds("transformMap", guard(env, frame)):
                 pairs.append((key, step(env, frame)))
-        return values.keyed(pairs)
+        return members.keyed(pairs)
 
     return transformed
 
@@ -168,8 +169,8 @@ def transform_entries(items: Run, turns: Turns, guard: Run | None, step: Run, st
                 if type(entry) is not dict and type(entry) is not Keyed:
                     raise EvaluationError(f"`transformMapEntry` wants a map, not {kind_of(entry)}")
                 charge(env, 8 * len(entry))
-                pairs.extend(values.entries(entry))
-        return values.keyed(pairs)
+                pairs.extend(members.entries(entry))
+        return members.keyed(pairs)
 
     return transformed
 
@@ -181,7 +182,7 @@ def optional_map(operand: Run, slot: int, step: Run, *, flat: bool) -> Run:
     def optional_map(env: Activation, frame: Frame) -> Optional:
         value = operand(env, frame)
         if type(value) is not Optional:
-            raise values.no_overload(name, value)
+            raise sorts.no_overload(name, value)
         if not value.present:
             return ABSENT
         frame[slot] = value.value

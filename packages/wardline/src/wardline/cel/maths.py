@@ -7,7 +7,8 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from wardline.cel.kinds import UInt
-from wardline.cel.values import INT_MAX, charge, integer, less, no_overload
+from wardline.cel.sorts import INT_MAX, integer, no_overload
+from wardline.cel.values import charge, less
 from wardline.errors import EvaluationError
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from wardline.cel import times
 from wardline.cel.kinds import Duration, Keyed, Optional, Timestamp, TypeName, UInt
 from wardline.cel.networks import Address, Network
-from wardline.cel.values import charge, kind_of
+from wardline.cel.sorts import kind_of
+from wardline.cel.values import charge
 from wardline.errors import EvaluationError
 
 if TYPE_CHECKING:

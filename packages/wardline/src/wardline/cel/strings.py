@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from wardline.cel.values import charge, no_overload, search_cost
+from wardline.cel.sorts import no_overload
+from wardline.cel.values import charge, search_cost
 from wardline.errors import EvaluationError
 
 if TYPE_CHECKING:

@@ -13,82 +13,29 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from wardline.cel import times
-from wardline.cel.kinds import (
-    ABSENT,
-    TYPE_NAMES,
-    Duration,
-    Keyed,
-    Optional,
-    Timestamp,
-    TypeName,
-    UInt,
-)
-from wardline.cel.networks import Address, Network
+from wardline.cel.kinds import Keyed, UInt
+from wardline.cel.members import entries, look_up
+from wardline.cel.sorts import KINDS, integer, no_overload, unsigned
 from wardline.errors import EvaluationError
 
 __all__ = [
-    "INT_MAX",
-    "INT_MIN",
     "Budget",
     "BudgetError",
     "add",
     "charge",
     "contains",
     "divide",
-    "entries",
     "equal",
-    "has",
-    "index",
-    "integer",
-    "keyed",
-    "kind_of",
     "less",
     "less_or_equal",
     "modulo",
     "multiply",
     "negate",
-    "no_overload",
-    "optional_index",
-    "optional_select",
-    "place",
     "search_cost",
-    "select",
-    "size",
     "subtract",
-    "type_of",
-    "unsigned",
 ]
 
-INT_MIN = -(2**63)
-INT_MAX = 2**63 - 1
-_UINT_MAX = 2**64 - 1
-
-_NONE = type(None)
 _MAX_DEPTH = 128
-_KINDS: dict[type, str] = {
-    str: "string",
-    bool: "bool",
-    int: "int",
-    float: "double",
-    bytes: "bytes",
-    _NONE: "null",
-    list: "list",
-    tuple: "list",
-    dict: "map",
-    Keyed: "map",
-    UInt: "uint",
-    datetime: "timestamp",
-    Timestamp: "timestamp",
-    Duration: "duration",
-    TypeName: "type",
-    Optional: "optional",
-    Address: "IP address",
-    Network: "network",
-}
-_TYPES = {
-    "null": "null_type", "timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration",
-    "optional": "optional_type", "IP address": "net.IP", "network": "net.CIDR",
-}  # fmt: skip
 _NUMBERS = frozenset((int, float, UInt))
 
 
@@ -108,40 +55,6 @@ def charge(env: Budget, steps: int) -> None:
     env.budget = left
     if left < 0:
         raise BudgetError("the condition needs more steps than one decision may take")
-
-
-def kind_of(value: object) -> str:
-    """The CEL type of a value; a foreign one is named by its class."""
-    kind = _KINDS.get(type(value))
-    return kind if kind is not None else f"foreign ({type(value).__name__})"
-
-
-def type_of(value: object) -> TypeName:
-    """What `type(value)` gives; EvaluationError for a foreign value."""
-    kind = _KINDS.get(type(value))
-    if kind is None:
-        raise no_overload("type", value)
-    return TYPE_NAMES[_TYPES.get(kind, kind)]
-
-
-def no_overload(op: str, *values: object) -> EvaluationError:
-    """The error of an operator or function that is not defined for values of these types."""
-    kinds = ", ".join(kind_of(value) for value in values)
-    return EvaluationError(f"`{op}` is not defined for {kinds}")
-
-
-def integer(value: int) -> int:
-    """The value if it fits into 64 bits."""
-    if INT_MIN <= value <= INT_MAX:
-        return value
-    raise EvaluationError("an integer does not fit into 64 bits")
-
-
-def unsigned(value: int) -> UInt:
-    """The value as an unsigned integer, if it fits into 64 bits."""
-    if 0 <= value <= _UINT_MAX:
-        return UInt(value)
-    raise EvaluationError("an unsigned integer does not fit into 64 bits")
 
 
 def _nanos(value: Any, env: Budget) -> int:
@@ -166,10 +79,10 @@ def equal(left: Any, right: Any, env: Budget, depth: int = 0) -> bool:
     if a in _NUMBERS and b in _NUMBERS:
         one, other = _comparable(left, right)
         return one == other
-    kind = _KINDS.get(a)
-    if kind is None or b not in _KINDS:
+    kind = KINDS.get(a)
+    if kind is None or b not in KINDS:
         raise no_overload("==", left, right)
-    if kind != _KINDS[b]:
+    if kind != KINDS[b]:
         if a is int:
             integer(left)
         elif b is int:
@@ -217,7 +130,7 @@ def _equal_maps(left: Any, right: Any, env: Budget, depth: int) -> bool:
         raise EvaluationError("a value is nested too deeply to be compared")
     charge(env, 6 * len(left))
     for key, value in entries(left):
-        found, other = _look_up(key, right)
+        found, other = look_up(key, right)
         if not found or not equal(value, other, env, depth + 1):
             return False
     return True
@@ -253,8 +166,8 @@ def _ordered(op: str, left: Any, right: Any, env: Budget) -> tuple[Any, Any]:
             return left, right
         if a is bool:
             return left, right
-    kind = _KINDS.get(a)
-    if kind in ("timestamp", "duration") and _KINDS.get(b) == kind:
+    kind = KINDS.get(a)
+    if kind in ("timestamp", "duration") and KINDS.get(b) == kind:
         return _nanos(left, env), _nanos(right, env)
     raise no_overload(op, left, right)
 
@@ -277,7 +190,7 @@ def add(left: Any, right: Any, env: Budget) -> Any:
         return [*left, *right]
     if a is UInt and b is UInt:
         return unsigned(left.value + right.value)
-    kinds = _KINDS.get(a), _KINDS.get(b)
+    kinds = KINDS.get(a), KINDS.get(b)
     if kinds == ("duration", "duration"):
         return times.duration(left.nanos + right.nanos)
     if kinds in (("timestamp", "duration"), ("duration", "timestamp")):
@@ -294,7 +207,7 @@ def subtract(left: Any, right: Any, env: Budget) -> Any:
         return left - right
     if a is UInt and b is UInt:
         return unsigned(left.value - right.value)
-    kinds = _KINDS.get(a), _KINDS.get(b)
+    kinds = KINDS.get(a), KINDS.get(b)
     if kinds in (("duration", "duration"), ("timestamp", "timestamp")):
         return times.duration(_nanos(left, env) - _nanos(right, env))
     if kinds == ("timestamp", "duration"):
@@ -368,71 +281,17 @@ def negate(value: Any) -> Any:
     raise no_overload("-", value)
 
 
-# Lists, maps, sizes
-
-
-def keyed(pairs: list[tuple[Any, Any]]) -> dict[str, Any] | Keyed:
-    """The map of these keys and values; EvaluationError for a key that repeats or cannot be one."""
-    found: dict[Any, tuple[Any, Any]] = {}
-    texts = True
-    for key, value in pairs:
-        kind = type(key)
-        if kind is not str:
-            texts = False
-            if kind is not bool and kind is not int and kind is not UInt:
-                raise EvaluationError(
-                    f"a map's key must be a string, an integer or a boolean, not {kind_of(key)}"
-                )
-        at = place(key)
-        if at in found:
-            raise EvaluationError("a key stands twice in a map")
-        found[at] = (key, value)
-    return dict(found.values()) if texts else Keyed(found)
-
-
-def entries(items: dict[Any, Any] | Keyed) -> Any:
-    """The keys and values of a map, in order."""
-    return items.entries.values() if type(items) is Keyed else items.items()  # type: ignore[union-attr]
-
-
-def place(key: Any) -> object:
-    """Under what a key is found; None for one that no map can hold, such as 1.5.
-
-    Raises EvaluationError for what is not a key at all.
-    """
-    kind = type(key)
-    if kind is str:
-        return key
-    if kind is bool:
-        return (key,)
-    if kind is int:
-        return integer(key)
-    if kind is UInt:
-        return key.value
-    if kind is float:
-        return int(key) if key.is_integer() and INT_MIN <= key <= _UINT_MAX else None
-    raise EvaluationError(f"a map has no keys of type {kind_of(key)}")
-
-
-def _look_up(key: Any, items: Any) -> tuple[bool, Any]:
-    """Whether a map has the key, and its value."""
-    at = place(key)
-    if type(items) is dict:
-        if type(at) is str and at in items:
-            return True, items[at]
-        return False, None
-    found = items.entries.get(at)
-    return (False, None) if found is None else (True, found[1])
+# Membership, and what a search costs
 
 
 def contains(item: Any, items: Any, env: Budget) -> bool:
     """`item in items`: a list's element or a map's key."""
     kind = type(items)
     if kind is dict or kind is Keyed:
-        return _look_up(item, items)[0]
+        return look_up(item, items)[0]
     if kind is not list and kind is not tuple:
         raise no_overload("in", item, items)
-    if type(item) not in _KINDS:
+    if type(item) not in KINDS:
         raise no_overload("in", item, items)
     charge(env, len(items))
     failed: EvaluationError | None = None
@@ -448,79 +307,6 @@ def contains(item: Any, items: Any, env: Budget) -> bool:
     if failed is not None:
         raise failed
     return False
-
-
-def index(over: Any, by: Any, env: Budget) -> Any:
-    """`over[by]`; of an optional, the element if both are there, as an optional."""
-    found, value = _at(over, by)
-    if type(over) is Optional:
-        return Optional(value) if found else ABSENT
-    if found:
-        return value
-    is_map = type(over) is dict or type(over) is Keyed
-    raise EvaluationError("no such key" if is_map else "the index is out of range")
-
-
-def optional_index(over: Any, by: Any, env: Budget) -> Optional:
-    """`over[?by]`: the element as an optional."""
-    found, value = _at(over, by)
-    return Optional(value) if found else ABSENT
-
-
-def _at(over: Any, by: Any) -> tuple[bool, Any]:
-    kind = type(over)
-    if kind is Optional:
-        return _at(over.value, by) if over.present else (False, None)
-    if kind is dict or kind is Keyed:
-        return _look_up(by, over)
-    if kind is not list and kind is not tuple:
-        raise no_overload("[]", over, by)
-    if type(by) is float and by.is_integer() and abs(by) < INT_MAX:
-        by = int(by)
-    elif type(by) is UInt:
-        by = by.value
-    if type(by) is not int:
-        raise no_overload("[]", over, by)
-    return (True, over[by]) if 0 <= by < len(over) else (False, None)
-
-
-def select(over: Any, field: str) -> Any:
-    """`over.field` of a map; of an optional, the field if both are there, as an optional."""
-    found, value = _field(over, field)
-    if type(over) is Optional:
-        return Optional(value) if found else ABSENT
-    if found:
-        return value
-    raise EvaluationError(f"no such key: {field}")
-
-
-def optional_select(over: Any, field: str) -> Optional:
-    """`over.?field`: the field as an optional."""
-    found, value = _field(over, field)
-    return Optional(value) if found else ABSENT
-
-
-def has(over: Any, field: str) -> bool:
-    """`has(over.field)`."""
-    return _field(over, field)[0]
-
-
-def _field(over: Any, field: str) -> tuple[bool, Any]:
-    kind = type(over)
-    if kind is dict:
-        return (True, over[field]) if field in over else (False, None)
-    if kind is Keyed:
-        return _look_up(field, over)
-    if kind is Optional:
-        return _field(over.value, field) if over.present else (False, None)
-    raise EvaluationError(f"no field `{field}` in a value of type {kind_of(over)}")
-
-
-def size(value: Any, env: Budget) -> int:
-    """The number of characters, octets, elements or entries."""
-    if type(value) in (str, bytes, list, tuple, dict, Keyed):
-        return len(value)
-    raise no_overload("size", value)
 
 
 def search_cost(text: int, part: int) -> int:

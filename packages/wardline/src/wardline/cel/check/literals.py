@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wardline.cel.kinds import UInt
+from wardline.cel.members import place
 from wardline.cel.tree import Literal, OptionalItem
 from wardline.cel.types import (
     BOOL,
@@ -23,7 +24,6 @@ from wardline.cel.types import (
     list_of,
     map_of,
 )
-from wardline.cel.values import place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
