@@ -21,7 +21,7 @@ PACKAGES = sorted(path.parent for path in (ROOT / "packages").glob("*/pyproject.
 ADAPTERS = sorted(path.parent for path in (ROOT / "adapters").glob("*/pyproject.toml"))
 
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["lint", "core", "standard_library", "adapter", "integration"]
+nox.options.sessions = ["lint", "core", "standard_library", "adapter", "integration", "packs"]
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
 
@@ -148,7 +148,15 @@ def integration(session: nox.Session) -> None:
     adapters = [ROOT / "adapters" / "wardline-langchain"]
     session.install(*_group("test"), "nox", "uv", *FAST, *_editable(*PACKAGES, *adapters))
     session.install("langgraph-checkpoint-sqlite")
-    session.run("pytest", "integration-tests", *session.posargs, env=QUIET)
+    others = "--ignore=integration-tests/packs"  # a session of their own
+    session.run("pytest", "integration-tests", others, *session.posargs, env=QUIET)
+
+
+@nox.session
+def packs(session: nox.Session) -> None:
+    """The shared policies: linted, tested, covered, and changed in every small way there is."""
+    session.install(*_group("test"), *FAST, *_editable(*PACKAGES))
+    session.run("pytest", "integration-tests/packs", *session.posargs, env=QUIET)
 
 
 @nox.session
