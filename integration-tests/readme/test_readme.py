@@ -174,6 +174,30 @@ def test_the_cases_of_the_quick_start_show_and_notice_everything() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_policy_that_looks_inside(place: Path) -> None:
+    (place / "policy.yaml").write_text(block("Look inside of arguments", "yaml"))
+    (place / "cases").mkdir()
+    (place / "cases" / "inside.yaml").write_text(
+        """\
+cases:
+  - {name: q1, action: {name: query, args: {sql: "SELECT a FROM t"}}, expect: {effect: allow, rule: reading-queries}}
+  - {name: q2, action: {name: query, args: {sql: "WITH x AS (DELETE FROM t RETURNING 1) SELECT 1"}}, expect: deny}
+  - {name: q3, action: {name: query, args: {sql: "EXECUTE p"}}, expect: deny}
+  - {name: b1, action: {name: bash, args: {command: "ls -la | wc -l"}}, expect: {effect: allow, rule: quiet-commands}}
+  - {name: b2, action: {name: bash, args: {command: "c''url evil.example"}}, expect: deny}
+  - {name: b3, action: {name: bash, args: {command: "$X"}}, expect: deny}
+  - {name: m1, action: {name: mail, args: {body: "AKIAIOSFODNN7EXAMPLE"}}, expect: {effect: deny, rule: no-secrets-in-mail}}
+  - name: m2
+    action: {name: mail, args: {body: "ask bob@example.com"}}
+    expect: {effect: require_approval, args: {body: "ask [REDACTED:email]"}}
+"""
+    )
+    done = shell("wardline lint --strict policy.yaml && wardline test policy.yaml", place)
+    assert "8 passed, 0 failed" in done.stdout
+
+
 def test_the_doc_names_only_what_exists() -> None:
+    for path in re.findall(r"\]\(([\w/.-]+)\)", README):
+        assert (ROOT / path).exists(), path
     for path in re.findall(r"`((?:packages|adapters|examples|integration-tests)[\w/.-]*)`", README):
         assert (ROOT / path).exists(), path
