@@ -133,7 +133,7 @@ def run(make_env: Any, text: str, *, after: bool = False) -> Any:
         ("args.?i.orValue(1 / 0)", 7), ("args.?gone.orValue(args.i / 0)", ERR), ("args.?i.or(optional.of(args.i / 0)).value()", 7), ("args.?gone.or(dyn(1)).hasValue()", ERR), ("dyn(1).or(optional.of(1)).hasValue()", ERR), ("dyn(1).orValue(1)", ERR), ("dyn(1).value()", ERR),
         ("[1, ?args.?i, ?args.?gone]", [1, 7]), ("{'a': 1, ?'b': args.?gone, ?'c': args.?i}", {"a": 1, "c": 7}), ("[?dyn(1)]", ERR), ("{?'a': dyn(1)}", ERR), ("{?'a': args.?i, 'a': 1}", ERR),
         ("args.?i.optMap(v, v + 1).value()", 8), ("args.?gone.optMap(v, v / 0).hasValue()", False), ("args.?m.optFlatMap(m, m.?a).value()", 1), ("args.?i.optFlatMap(v, dyn(v)).hasValue()", ERR), ("dyn(1).optMap(v, v) == optional.none()", ERR),
-        ("optional.ofNonZeroValue(args.e) == optional.none() && optional.ofNonZeroValue(dyn(0u)) == optional.ofNonZeroValue(duration('0s'))", True), ("optional.of(args.i) == optional.of(7.0)", True), ("optional.of(1) == dyn(1)", False),
+        ("optional.ofNonZeroValue(args.e) == optional.none() && optional.ofNonZeroValue(dyn(0u)) == optional.ofNonZeroValue(duration('0s'))", True), ("optional.of(args.i) == optional.of(7.0)", True), ("optional.ofNonZeroValue(optional.none()).hasValue()", True), ("optional.of(1) == dyn(1)", False),
         ("principal.?tenant.orValue('none')", "none"), ("principal.?id.orValue('none')", "bob"), ("has(args.?m.a) && !has(args.?m.z) && !has(args.?gone.z)", True), ("action.?type.value()", "drop"),
         ("[args.?o == optional.of(1)] == []", ERR), ("args.?o.hasValue()", True), ("args.o.?x.hasValue()", ERR), ("args.o[?1].hasValue()", ERR), ("args.?i", "x"),
         # Maps with other keys

@@ -74,8 +74,6 @@ def _is_zero(value: Any) -> bool:
         return bool(value.value == 0)
     if kind in (Timestamp, Duration):
         return bool(value.nanos == 0)
-    if kind is Optional:
-        return not value.present
     return value is None or (kind in (bool, int, float) and value == 0)
 
 
