@@ -10,6 +10,7 @@ import yaml
 
 from wardline.cel.nets import path, url
 
+DATA = path("/srv/data")
 FOLDER = Path(__file__).parents[3] / "wardline-facets" / "evasions"
 
 pytestmark = pytest.mark.skipif(
@@ -42,7 +43,7 @@ def test_a_path_is_seen_through(case: dict[str, Any]) -> None:
     view = path(case["text"])
     if case.get("unknown"):
         # Nothing is claimed: to the text of the path these are ordinary names in the folder.
-        assert (view.under("/srv/data"), view.escapes) == (True, False)
+        assert (view.under(DATA), view.escapes) == (True, False)
         return
-    assert view.under("/srv/data") is case["under"]
+    assert view.under(DATA) is case["under"]
     assert view.escapes or not case.get("escapes")

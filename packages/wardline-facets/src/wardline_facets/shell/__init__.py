@@ -31,5 +31,5 @@ def view(text: str) -> dict[str, Any]:
         "programs": list(findings.programs),
         "writes": findings.writes,
         "network": findings.network,
-        "opaque": findings.opaque,
+        "opaque": findings.opaque or (findings.elsewhere and findings.local),
     }

@@ -27,7 +27,8 @@ _PYTEST: Final = row(
 
 def _pytest(findings: Findings, words: Sequence[Word]) -> None:
     found = read_options(words, _PYTEST)
-    findings.opaque = findings.opaque or found.unknown or findings.elsewhere
+    findings.local = True
+    findings.opaque = findings.opaque or found.unknown
     for operand in found.operands:
         _inside(findings, operand)
 
@@ -40,13 +41,13 @@ def _inside(findings: Findings, operand: Word) -> None:
 
 
 def _mypy(findings: Findings, words: Sequence[Word]) -> None:
-    findings.opaque = findings.opaque or findings.elsewhere
+    findings.local = True
     for operand in findings.options(words, table.ROWS["mypy"]):
         _inside(findings, operand)
 
 
 def _flake8(findings: Findings, words: Sequence[Word]) -> None:
-    findings.opaque = findings.opaque or findings.elsewhere
+    findings.local = True
     for operand in findings.options(words, table.ROWS["flake8"]):
         _inside(findings, operand)
 

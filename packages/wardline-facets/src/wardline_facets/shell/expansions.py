@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from wardline_facets.shell.steps import Script
 from wardline_facets.shell.words import (
+    ANY,
+    ONE,
     UNKNOWN,
     Part,
     Unclear,
@@ -66,7 +68,7 @@ class WordReader:
                 parts += self._parts(leaf, nested, first=leaf.start_byte == node.start_byte)
                 unquoted += self._text(leaf) if leaf.type == "word" else ""
             if "{" in unquoted and "}" in unquoted and ("," in unquoted or ".." in unquoted):
-                parts = [(None, False)]
+                parts = [(None, ANY)]
             return join(parts, plain=node.type in ("word", "number") and "\\" not in unquoted)
         except Unclear:
             self._unclear()
@@ -79,9 +81,9 @@ class WordReader:
             self._collect_children(node, nested)
             return bare(raw, first=first) if raw else []
         if kind == "raw_string":
-            return [(raw[1:-1], True)]
+            return [(raw[1:-1], ONE)]
         if kind == "ansi_c_string":
-            return [(ansi_c(raw[2:-1]), True)]
+            return [(ansi_c(raw[2:-1]), ONE)]
         if kind in ("string", "translated_string"):
             if kind == "translated_string":
                 node = node.children[-1]
@@ -93,12 +95,12 @@ class WordReader:
             "arithmetic_expansion",
         ):
             self._collect(node, nested)
-            return [(None, False)]
+            return [(None, ANY)]
         if kind == "brace_expression":
-            return [(None, False)]
+            return [(None, ANY)]
         if kind == "process_substitution":
             nested.append(node)
-            return [("/dev/fd/", True), (None, True)]
+            return [("/dev/fd/", ONE), (None, ONE)]
         self._collect(node, nested)
         raise Unclear(kind)
 
@@ -108,17 +110,17 @@ class WordReader:
         end = node.end_byte - 1 if body is None else node.end_byte
         if body is not None and b"\\\n" in body:
             raise Unclear("a line of a here-document that goes on")
-        parts: list[Part] = [("", True)]
+        parts: list[Part] = [("", ONE)]
         for child in node.children:
             if child.type in ("simple_expansion", "expansion") or child.type.endswith(
                 ("_substitution", "_expansion")
             ):
-                parts.append((self._quoted(at, child.start_byte, here=body is not None), True))
+                parts.append((self._quoted(at, child.start_byte, here=body is not None), ONE))
                 self._collect(child, nested)
                 several = self._text(child).strip()[:2] == "$@" or "[@]" in self._text(child)
-                parts.append((None, not several))
+                parts.append((None, ANY if several else ONE))
                 at = child.end_byte
-        parts.append((self._quoted(at, end, here=body is not None), True))
+        parts.append((self._quoted(at, end, here=body is not None), ONE))
         return parts
 
     def _quoted(self, start: int, end: int, *, here: bool) -> str:

@@ -67,8 +67,7 @@ def git(findings: Findings, words: Sequence[Word]) -> None:
             at += 1
     if len(words) == at + 1 and words[at].text in ("--version", "version"):
         return
-    if findings.elsewhere:
-        findings.opaque = True  # a repository brings its own configuration, which can name programs
+    findings.local = True  # a repository brings its own configuration, which can name programs
     name = words[at].text if at < len(words) else None
     rest = words[at + 1 :]
     if name in _READS:

@@ -27,6 +27,7 @@ _DESCRIPTOR: Final = re.compile(r"\d{1,3}-?|-")
 _CONNECTION: Final = re.compile(r"/+dev/+(?:\./+)*(?:tcp|udp)(?:/|$)")
 _NAME: Final = re.compile(r"[\w.+:\[-]+", re.ASCII)
 _ASSIGNMENT: Final = re.compile(r"([A-Za-z_]\w*)=", re.ASCII)
+_ASSIGN: Final = frozenset({"read", "mapfile", "readarray", "getopts", "eval"})
 _EXTENSION: Final = re.compile(r"\.(?:exe|cmd|bat|com)$", re.IGNORECASE)
 _VERSION: Final = re.compile(r"-?\d+(?:\.\d+)*$")
 
@@ -34,7 +35,9 @@ _VERSION: Final = re.compile(r"-?\d+(?:\.\d+)*$")
 class Findings:
     """What was found so far: programs in order, and what any of them does.
 
-    `elsewhere` is set once the working folder is no longer known to lie in the working copy.
+    `elsewhere` is set once the working folder may lie outside the working copy, and `local` once
+    something was judged that believes what lies in the working folder. Both together are opaque, in
+    whatever order: a loop may come back.
     """
 
     def __init__(self) -> None:
@@ -43,6 +46,7 @@ class Findings:
         self.network = False
         self.opaque = False
         self.elsewhere = False
+        self.local = False
         self._nested = 0
 
     def add(self, effects: str) -> None:
@@ -85,13 +89,17 @@ class Findings:
         """Arithmetic runs what stands in subscripts: every variable in it has to be a number."""
         numbers: dict[str, bool] = {}
         since: dict[str, int] = {}
+        certain = True  # no text that is evaluated assigns something else
         for at, step in enumerate(script.steps):
             if isinstance(step, Assignment):
                 numbers[step.name] = numbers.get(step.name, True) and step.numeric
                 if step.certain:
                     since.setdefault(step.name, at)
-            elif step.words and step.words[0].text in ("read", "mapfile", "readarray", "getopts"):
+            elif any(word.text in _ASSIGN for word in step.words):
                 numbers.update((word.text or "", False) for word in step.words)
+                certain = certain and not any(word.text == "eval" for word in step.words)
+        if script.calculated and not certain:
+            self.opaque = True
         for name, before in script.calculated:
             if not numbers.get(name, False) or since.get(name, before) >= before:
                 self.opaque = True
@@ -136,8 +144,10 @@ class Findings:
         if not word.text or not word.single:
             self.opaque = True
             return
-        folder, slash, name = word.text.rpartition("/")
-        name = _EXTENSION.sub("", name)
+        folder, slash, full = word.text.rpartition("/")
+        name = _EXTENSION.sub("", full)
+        if name != full:
+            self.opaque = True  # on another system, or another program
         self.programs[name or word.text] = None
         if not _NAME.fullmatch(name) or (slash and folder not in table.FOLDERS):
             self.opaque = True
@@ -151,9 +161,11 @@ class Findings:
 
     def _program(self, name: str, words: Sequence[Word]) -> None:
         plain = _VERSION.sub("", name)
-        if len(words) == 1 and words[0].text in ("--version", "-V") and plain in table.VERSIONED:
+        if plain in table.NUMBERED and name not in table.INTERPRETERS:
+            name = plain
+        if len(words) == 1 and words[0].text in ("--version", "-V") and name in table.VERSIONED:
             return
-        handler = HANDLERS.get(name) or HANDLERS.get(plain)
+        handler = HANDLERS.get(name)
         if handler is not None:
             handler(self, words)
         elif name in table.READS or name in table.BUILTINS:
@@ -168,8 +180,8 @@ class Findings:
             self.options(words, table.ROWS[name])
         elif name in table.WRAPPERS:
             self._wrapper(name, words)
-        elif name in SUBCOMMANDS or plain in SUBCOMMANDS:
-            self.subcommand(SUBCOMMANDS[name if name in SUBCOMMANDS else plain], words)
+        elif name in SUBCOMMANDS:
+            self.subcommand(SUBCOMMANDS[name], words)
         else:
             self.opaque = True
 

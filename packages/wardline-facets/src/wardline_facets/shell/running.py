@@ -67,9 +67,6 @@ def _replaced(word: Word, mark: str) -> Word:
     return word
 
 
-_SHELL: Final = row("cexuilv", "oO")
-
-
 def _shell(findings: Findings, words: Sequence[Word]) -> None:
     """A shell reads a text, a file or its input; only a text that stands there can be judged."""
     flags = words[0].text if words else None
@@ -92,7 +89,7 @@ def _eval(findings: Findings, words: Sequence[Word]) -> None:
     findings.text(" ".join(known))
 
 
-_SU: Final = row("lmp", "cs --command", network="")
+_SU: Final = row("lmp", "cs --command")
 
 
 def _su(findings: Findings, words: Sequence[Word]) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "FOLDERS",
     "INTERPRETERS",
     "NETWORK",
+    "NUMBERED",
     "OPAQUE",
     "READS",
     "ROWS",
@@ -86,6 +87,9 @@ INTERPRETERS: Final = names("""
     pico ed awk gawk mawk nawk sqlite3
     """)
 """Programs that run what they are given: text, a file, a project."""
+
+NUMBERED: Final = names("python pip perl ruby php lua gcc g++ clang")
+"""Programs whose names may end in the number of their version."""
 
 VERSIONED: Final = INTERPRETERS | names(
     "npm npx yarn pnpm pip pip3 uv cargo rustup docker kubectl helm terraform git tar"

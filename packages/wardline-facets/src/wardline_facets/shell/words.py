@@ -6,6 +6,9 @@ import re
 from typing import Final, TypeAlias
 
 __all__ = [
+    "ALIKE",
+    "ANY",
+    "ONE",
     "UNKNOWN",
     "Part",
     "Unclear",
@@ -25,8 +28,8 @@ class Unclear(Exception):
 class Word:
     """One word of a command after quote removal.
 
-    `text` is the whole word, or None where a part is only known at run time. `prefix` is the part
-    that is known from the start. `single` is false where the shell may make no word or several of
+    `text` is the whole word, or None where a part is only known at run time. `prefix` is what every
+    word that the shell makes of it begins with. `single` is false where the shell may make no word or several of
     it. `plain` is true where the word was written without quotes and escapes, as reserved words and
     names of variables have to be.
     """
@@ -58,8 +61,13 @@ def literal(text: str) -> Word:
 UNKNOWN: Final = Word(None, "", single=False)
 """Any number of words, of which nothing is known."""
 
-Part: TypeAlias = tuple[str | None, bool]
-"""Known text, or None for what is only known at run time; and whether it stays within its word."""
+Part: TypeAlias = tuple[str | None, int]
+"""Known text, or None for what is only known at run time; and how many words it makes: `ONE`, `ALIKE`
+(several that begin alike, as file names do) or `ANY` (as what is expanded without quotes)."""
+
+ANY: Final = 0
+ONE: Final = 1
+ALIKE: Final = 2
 
 _ESCAPES: Final = {
     "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t",
@@ -113,9 +121,9 @@ def bare(text: str, *, first: bool) -> list[Part]:
     at = 0
     if first and text[0] == "~":
         if not _TILDE.match(text):
-            return [(None, False)]
-        parts.append(("/", True))  # a home is an absolute folder; which one does not matter
-        parts.append((None, True))
+            return [(None, ANY)]
+        parts.append(("/", ONE))  # a home is an absolute folder; which one does not matter
+        parts.append((None, ONE))
         at = 1
     elif first and text[0] == "#":
         raise Unclear("a comment that was not seen")
@@ -126,9 +134,9 @@ def bare(text: str, *, first: bool) -> list[Part]:
         escaped, glob, plain = found.groups()
         at = found.end()
         if glob is not None:
-            parts.append((None, False))
+            parts.append((None, ALIKE))
         elif escaped != "\n":
-            parts.append((escaped or plain, True))
+            parts.append((escaped or plain, ONE))
     return parts
 
 
@@ -136,11 +144,12 @@ def join(parts: list[Part], *, plain: bool = False) -> Word:
     """The word that the parts make."""
     prefix = ""
     known = True
-    single = True
-    for text, one in parts:
-        single = single and one
+    for text, _ in parts:
         if text is None:
             known = False
         elif known:
             prefix += text
+    if not known and any(count == ANY for _, count in parts):
+        prefix = ""  # the first of several words may be cut off anywhere, and the others begin anew
+    single = all(count == ONE for _, count in parts)
     return Word(prefix if known else None, prefix, single=single, plain=plain)
