@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -474,24 +475,22 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_it_dies_with_its_parent_however_that_dies(opa: str) -> None:
-    ran = subprocess.Popen(
-        [sys.executable, "-c", KILLED, opa],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert ran.stdout is not None
-    pid, place = ran.stdout.readline().split()
-    try:
-        assert ran.wait(30) == -signal.SIGKILL
-        assert gone(int(pid))
-        until = time.monotonic() + 5
-        while Path(place).exists() and time.monotonic() < until:
-            time.sleep(0.01)
-        assert not Path(place).exists()
-    finally:
-        ran.stdout.close()
-        os.killpg(ran.pid, signal.SIGKILL)
+    command = [sys.executable, "-c", KILLED, opa]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as ran:
+        try:
+            assert ran.stdout is not None
+            pid, place = ran.stdout.readline().split()
+            assert ran.wait(30) == -signal.SIGKILL
+            assert gone(int(pid))
+            until = time.monotonic() + 5
+            while Path(place).exists() and time.monotonic() < until:
+                time.sleep(0.01)
+            assert not Path(place).exists()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(ran.pid, signal.SIGKILL)  # the child that the parent left behind
 
 
 def test_a_forgotten_engine_takes_its_server_along(opened: Any, opa: str) -> None:
