@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -121,6 +125,11 @@ def test_what_is_not_listed_never_just_runs(pack: Path) -> None:
     assert document.default_action in ("deny", "require_approval")
 
 
+def test_every_adapter_reports_what_a_pack_has_rules_for(pack: Path) -> None:
+    known = {"input", "model_call", "tool_call", "delegation", "output"}
+    assert load_policies(pack / "policy.yaml").kinds() <= known
+
+
 def test_all_packs_fit_into_one_set(shared: Path) -> None:
     policies = load_policies(*sorted(shared.glob("*/policy.yaml")))
     assert {document.name for document in policies.documents} == NAMES
@@ -162,8 +171,16 @@ def test_the_readme_of_all_packs_is_true(
     text = (shared / "README.md").read_text()
     assert set(re.findall(r"^\| \[([a-z-]+)\]\(\1/README\.md\)", text, re.MULTILINE)) == NAMES
     for line in fenced(text, "sh")[0].splitlines():
-        ran = wardline(*_words(line)[1:])
+        ran = wardline(*shlex.split(line)[1:])
         assert ran.code == 0, ran.out + ran.err
+    (snippet,) = fenced(text, "python")
+    function = "def create_payment(amount: float) -> None: pass\n"
+    subprocess.run(
+        [sys.executable, "-c", function + snippet],
+        cwd=shared.parent,
+        env={**os.environ, "WARDLINE_HOME": str(tmp_path / "home")},
+        check=True,
+    )
     (child,) = fenced(text, "yaml")
     parent = tmp_path / "shared-policies" / "finance"
     parent.mkdir(parents=True)
@@ -176,9 +193,3 @@ def test_the_readme_of_all_packs_is_true(
         packs, named = (part.strip() for part in row.strip("|").split("|"))
         for name in packs.split(", "):
             assert approvers(shared / name) == set(re.findall(r"`([a-z-]+)`", named)), name
-
-
-def _words(line: str) -> list[str]:
-    import shlex
-
-    return shlex.split(line)
