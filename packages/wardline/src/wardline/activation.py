@@ -113,6 +113,12 @@ class Activation:
         """Where paths lead."""
         return self._facts.links
 
+    def spend(self, steps: int) -> None:
+        """Take steps from the budget. Raises `EvaluationError` when it does not hold them."""
+        from wardline.cel.values import charge
+
+        charge(self, steps)
+
     @property
     def now(self) -> datetime:
         """The recorded time of the decision."""

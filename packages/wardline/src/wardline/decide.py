@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from wardline.action import DEFAULT_KINDS
 from wardline.activation import Activation
 from wardline.canonical import Plain, private_copy
-from wardline.cel.values import charge
 from wardline.changes import apply_changes
 from wardline.decision import ALLOW, ASK, DENY, Advice, Ask, Decision, Failure
 from wardline.detectors import masks
@@ -166,7 +165,7 @@ def _changed(
     def made(some: Sequence[Rule]) -> tuple[Any, bool]:
         redacted = (path for rule in some if not rule.detectors for path in rule.paths)
         wanted = [(rule.paths, rule.detectors) for rule in some if rule.detectors]
-        found = masks(before, wanted, lambda steps: charge(env, steps)) if wanted else {}
+        found = masks(before, wanted, env.spend) if wanted else {}
         assigned = (one for rule in some for one in values[rule])
         return apply_changes(before, redacted, assigned, found)
 

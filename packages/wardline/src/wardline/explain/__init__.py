@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from wardline.decide import decide
 from wardline.explain.findings import Finding, findings
-from wardline.explain.flips import Flip, flips
 from wardline.explain.gates import Gate, gates
 
 if TYPE_CHECKING:
     from wardline.action import Action
     from wardline.decision import Decision
+    from wardline.explain.flips import Flip
     from wardline.facts import Facts
     from wardline.policy.compile import PolicySet
 
-__all__ = ["Explanation", "Finding", "Flip", "Gate", "explain"]
+__all__ = ["Explanation", "Finding", "Gate", "explain"]
 
 
 class Explanation:
@@ -55,6 +55,9 @@ class Explanation:
 
 def explain(policies: PolicySet, action: Action, facts: Facts) -> Explanation:
     """Return the decision of `decide` on the same input, and what led to it."""
+    # `import wardline` stays quick for those who only decide.
+    from wardline.explain.flips import flips
+
     decision = decide(policies, action, facts)
     return Explanation(
         decision,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from wardline.cel.terms import conjuncts, readings
 from wardline.decide import look_at
 from wardline.views import is_for, views
 
@@ -96,6 +95,8 @@ def _finding(
 
 def _miss(rule: Rule, document: Document, action: Action, facts: Facts) -> Miss | None:
     """Return the only false term of a condition, in whichever view of the action comes nearest."""
+    from wardline.cel.terms import conjuncts  # `import wardline` loads no language
+
     assert rule.program is not None
     parts = conjuncts(rule.program.expr)
     for env in views(rule, document, action, facts):
@@ -107,6 +108,8 @@ def _miss(rule: Rule, document: Document, action: Action, facts: Facts) -> Miss 
 
 
 def _saw(part: Term, env: Activation) -> list[tuple[str, str]]:
+    from wardline.cel.terms import readings
+
     found = []
     for reading in readings(part):
         value = reading.anything(env)

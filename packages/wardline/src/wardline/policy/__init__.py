@@ -12,11 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wardline.policy.compile import PolicySet
-from wardline.policy.lint import lint
 from wardline.policy.load import load_policies, parse_policies
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from wardline.errors import Problem
 
 __all__ = ["PolicySet", "convert", "lint", "load_policies", "parse_policies", "schema"]
 
@@ -30,6 +32,18 @@ def convert(path: str | Path) -> str:
     from wardline.policy.conversion import converted
 
     return converted(path)
+
+
+def lint(
+    policies: PolicySet, *, approvers: Mapping[str, Sequence[str]] | None = None
+) -> tuple[Problem, ...]:
+    """Return warnings about what loads and is probably not meant, by document and line.
+
+    `approvers` is what a guard will be given; without it nothing is said of who can answer.
+    """
+    from wardline.policy.linting import warnings
+
+    return warnings(policies, approvers)
 
 
 def schema(*, toolkit: bool = False) -> dict[str, Any]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from wardline.cel.fast import Batch
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -52,6 +50,8 @@ class Group:
         self.reads_tool = any(
             read.partition(".")[0] == "tool" for program in programs for read in program.reads
         )
+        from wardline.cel.fast import Batch  # `import wardline` loads no language
+
         self.batch = Batch(programs)
 
     def __repr__(self) -> str:

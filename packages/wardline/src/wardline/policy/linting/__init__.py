@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wardline.policy.lint import limits, people, rules, terms
+from wardline.policy.linting import limits, people, rules, terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -12,20 +12,17 @@ if TYPE_CHECKING:
     from wardline.errors import Problem
     from wardline.policy.compile import PolicySet
 
-__all__ = ["lint"]
+__all__ = ["warnings"]
 
 
-def lint(
-    policies: PolicySet, *, approvers: Mapping[str, Sequence[str]] | None = None
+def warnings(
+    policies: PolicySet, approvers: Mapping[str, Sequence[str]] | None
 ) -> tuple[Problem, ...]:
-    """Return warnings, in the order of documents and lines.
-
-    `approvers` is what a guard will be given; without it nothing is said of who can answer.
-    """
-    warnings: list[Problem] = []
+    """Do what `wardline.policy.lint` does."""
+    found: list[Problem] = []
     covered = rules.covered(policies)
     for document in policies.documents:
-        found = [
+        own = [
             *document.notes,
             *terms.check(document),
             *rules.check(document),
@@ -33,5 +30,5 @@ def lint(
             *limits.check(document),
             *people.check(document, approvers),
         ]
-        warnings += sorted(found, key=lambda problem: (problem.line, problem.column))
-    return tuple(dict.fromkeys(warnings))
+        found += sorted(own, key=lambda problem: (problem.line, problem.column))
+    return tuple(dict.fromkeys(found))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from wardline.action import DEFAULT_KINDS, type_of
 from wardline.policy.globs import intersect
-from wardline.policy.lint.logic import facts_of, follows
-from wardline.policy.lint.terms import never_holds
+from wardline.policy.linting.logic import facts_of, follows
+from wardline.policy.linting.terms import never_holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wardline.cel.tree import Logic, Node
-from wardline.policy.lint.logic import facts_of, impossible
+from wardline.policy.linting.logic import facts_of, impossible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

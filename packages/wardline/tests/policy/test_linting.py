@@ -13,7 +13,7 @@ from wardline.cel import parse
 from wardline.decide import decide
 from wardline.facts import Facts
 from wardline.policy import lint, parse_policies
-from wardline.policy.lint.logic import facts_of, follows, impossible
+from wardline.policy.linting.logic import facts_of, follows, impossible
 
 HEAD = "apiVersion: wardline/v1\nname: p\ndefault_action: {default}\n"
 
