@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_CHARACTERS", "MAX_TOKENS", "view"]
 
-MAX_TOKENS: Final = 800
-"""A text with more tokens is opaque, without a dialect a text with more than three tenths of that: the
+MAX_TOKENS: Final = 600
+"""A text with more tokens is opaque, without a dialect a text with more than a third of that: the
 time that a call takes has to stay bounded."""
 
 _MAX_NESTING: Final = 20
+_MAX_OPEN_JOINS: Final = 4  # the parser tries each of them in two ways
+_JOINED: Final = frozenset({"ON", "USING", "CROSS", "NATURAL"})
 _TOKENS_PER_STATEMENT: Final = 20  # what one more statement costs, in tokens
 
 
@@ -41,7 +43,7 @@ def view(text: str, dialect: str = "") -> dict[str, Any]:
     known = DIALECTS.get(dialect.strip().lower())
     statements, strange = split(text, known or "")
     found = Judgement(opaque=strange or known is None or not statements)
-    limit = MAX_TOKENS if known else MAX_TOKENS * 3 // 10
+    limit = MAX_TOKENS if known else MAX_TOKENS // 3
     cost = sum(len(statement.tokens) + _TOKENS_PER_STATEMENT for statement in statements)
     if cost > limit:
         return _shown([], Judgement(opaque=True))
@@ -57,12 +59,14 @@ def view(text: str, dialect: str = "") -> dict[str, Any]:
 
 
 def _too_deep(statement: Statement) -> bool:
-    depth = 0
-    run = 0
+    depth = run = joins = 0
     for token in statement.tokens:
         depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
         run = run + 1 if token.text in ("NOT", "-", "+", "~", "CASE", "@") else 0
         if depth > _MAX_NESTING or run > _MAX_NESTING:
+            return True
+        joins += (token.text == "JOIN") - (token.text in _JOINED)
+        if joins > _MAX_OPEN_JOINS:
             return True
     return False
 
