@@ -133,7 +133,7 @@ def test_a_checksum_tells_a_token_from_a_placeholder() -> None:
     [
         "password = os.environ['DB_PASSWORD']", "password: ${DB_PASSWORD}", "password: <your password>",
         "password=changeme-please", 'password = "********"', "password = get_password", "password: string",
-        "def f(password: Optional[str] = None) -> None:", "token = next(tokens)", "secret_key = settings.SECRET_KEY",
+        "def f(password: Optional[str] = None) -> None:", "token = next(tokens)", "const password = getPassword()", "secret_key = settings.SECRET_KEY",
         "api_key=YOUR_API_KEY_HERE", "The password must be at least twelve characters.", "max_tokens: 4096000000",
         "3f786850e387550fdab836ed7e6dc881de23001b", "550e8400-e29b-41d4-a716-446655440000",
         "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg8E9bOQqJ6cZ1mT2kTq3zV0==", "/usr/local/lib/python3.11/site-packages",

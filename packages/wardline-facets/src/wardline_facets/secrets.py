@@ -195,8 +195,12 @@ def _assignments(text: str) -> Iterator[Hit]:
             if found:
                 place = next(group for group in (1, 2, 3) if found[group])
                 value = found[place]
-                # Without quotes a name may stand there instead of a value.
-                named = place == 3 and (_CODE.fullmatch(value) or _counts(word, value))
+                # Without quotes a name or a call may stand there instead of a value.
+                named = place == 3 and (
+                    _CODE.fullmatch(value)
+                    or _counts(word, value)
+                    or (value.isidentifier() and text.startswith("(", found.end()))
+                )
                 if not named and not _is_placeholder(value):
                     yield "password_assignment", found.start(place), found.end(place)
                     end = found.end()
