@@ -113,7 +113,13 @@ except ActionDenied as refusal:
 
 
 def test_INST_3_importing_it_is_quick(clean: Path, tmp_path: Path) -> None:
-    code = "import time; t = time.perf_counter(); import wardline; print(time.perf_counter() - t)"
+    # The processor's time: other work on the machine must not fail a build.
+    code = "import time; t = time.process_time(); import wardline; print(time.process_time() - t)"
     best = min(float(run(clean, code, tmp_path)) for _ in range(5))
     print(f"import wardline: {best * 1000:.0f} ms")
-    assert best < 0.3  # the goal is 60 ms; a loaded machine must not fail a build
+    assert best < 0.3  # the goal is 60 ms
+
+
+def test_INST_3_importing_it_loads_no_language(clean: Path, tmp_path: Path) -> None:
+    code = "import sys, wardline; print([m for m in sys.modules if m.startswith('wardline.cel')])"
+    assert run(clean, code, tmp_path).strip() == "[]"

@@ -230,7 +230,8 @@ def test_a_question_that_nobody_can_answer_is_a_denial(guarded: Any) -> None:
 def test_it_judges_what_came_in_and_what_would_run(guarded: Any) -> None:
     rules = "rules:\n- {name: move, action: transform, set: {args.path: \"'/etc/x'\"}}\n"
     assert refused(guarded(NATIVE + rules, OTHER), "/srv/x").rule == "builtin:engine"
-    assert [one["action"]["args"]["path"] for one in engine().asked] == ["/srv/x", "/etc/x"]
+    # At once, so in any order.
+    assert {one["action"]["args"]["path"] for one in engine().asked} == {"/srv/x", "/etc/x"}
 
 
 def test_it_is_for_those_its_document_applies_to(guarded: Any) -> None:
