@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from wardline.action import type_of
+from wardline.activation import BUDGET
 from wardline.changes import format_path, overlap
 from wardline.errors import ConfigurationError, EngineError, PolicyError, Problem
 from wardline.facts import COUNTERS
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
     from wardline.action import Principal
     from wardline.decision import Decision
 
-__all__ = ["BUDGET", "PolicySet"]
-
-BUDGET: Final = 200_000
-"""The steps that one decision may take; a step is about 0.1 µs."""
+__all__ = ["PolicySet"]
 
 _COUNTED: Final = frozenset(
     f"{scope}.{count}" for scope in ("session", "run") for count in COUNTERS
