@@ -40,6 +40,7 @@ __all__ = [
     "expressions",
     "facts",
     "grow",
+    "held",
     "loads",
 ]
 
@@ -289,7 +290,12 @@ _STRANGE: list[Any] = [*_TIMES, 2**63, -(2**70), Decimal(1), datetime(2026, 1, 1
 
 def arguments(*, plain: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     """The arguments of an action: mostly as `TYPES` declares, some absent, some of another type."""
-    return st.binary(min_size=8, max_size=48).map(lambda data: _Arguments(data, plain).all())
+    return st.binary(min_size=8, max_size=48).map(lambda data: held(data, plain=plain))
+
+
+def held(data: bytes, *, plain: bool = False) -> dict[str, Any]:
+    """The arguments that `data` stands for."""
+    return _Arguments(data, plain).all()
 
 
 class _Arguments(_Choices):

@@ -99,7 +99,7 @@ def optional_index(over: Any, by: Any, env: Budget) -> Optional:
 
 def _at(over: Any, by: Any) -> tuple[bool, Any]:
     kind = type(over)
-    if kind is Optional:
+    if kind is Optional and type(over.value) is not Optional:
         return _at(over.value, by) if over.present else (False, None)
     if kind is dict or kind is Keyed:
         return look_up(by, over)
@@ -141,7 +141,7 @@ def _field(over: Any, field: str) -> tuple[bool, Any]:
         return (True, over[field]) if field in over else (False, None)
     if kind is Keyed:
         return look_up(field, over)
-    if kind is Optional:
+    if kind is Optional and type(over.value) is not Optional:
         return _field(over.value, field) if over.present else (False, None)
     raise EvaluationError(f"no field `{field}` in a value of type {kind_of(over)}")
 
