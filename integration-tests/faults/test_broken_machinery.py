@@ -28,7 +28,7 @@ from wardline import (
     govern,
     parse_policies,
 )
-from wardline.guard import judge, outcomes
+from wardline.guard import machinery
 from wardline.ledger import Ledger, read, verify
 from wardline.ledger import durable as durable_module
 from wardline.store.sqlite import SQLiteStore
@@ -127,13 +127,13 @@ def test_ENG_5_the_evaluation_of_the_policy(
         raise RecursionError("too deep")
 
     guard = place.guard()
-    monkeypatch.setattr(judge, "decide", broken)
+    monkeypatch.setattr(machinery, "decide", broken)
     error = place.denied(guard, how, "RecursionError: too deep")
     assert error.rule == "builtin:error"
     assert [one["rule"] for one in place.records("intent", "refusal")] == ["builtin:error"]
     (refusal,) = guard.screen([Action("tool_call", "t", {}, session="s")])
     assert refusal is not None
-    monkeypatch.setattr(judge, "decide", decide)
+    monkeypatch.setattr(machinery, "decide", decide)
     assert place.run(guard, how) == "ran"
 
 
@@ -279,12 +279,14 @@ def test_a_clock_that_fails_later_loses_no_outcome(place: Place, how: str, which
 def test_a_failure_while_judging_a_result_withholds_it(
     place: Place, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    def broken(*_: Any) -> Any:
-        raise RecursionError("too deep")
+    def broken(policies: Any, action: Action, facts: Any) -> Any:
+        if action.stage == "after":
+            raise RecursionError("too deep")
+        return decide(policies, action, facts)
 
     policy = POLICY + "  - {name: r, on: tool_call.after, condition: 'false', action: deny}\n"
     guard = place.guard(policy=policy)
-    monkeypatch.setattr(outcomes, "decide", broken)
+    monkeypatch.setattr(machinery, "decide", broken)
     with pytest.raises(ContentWithheld, match="too deep"):
         place.run(guard, how)
     assert place.ran == ["t"]

@@ -10,6 +10,7 @@ import pytest
 from wardline import Action, Facts, PolicySet, Principal, decide, parse_policies
 
 LIMIT = 0.05
+"""Seconds on a machine on which `slowness` is 1."""
 MIB = 1 << 20
 
 
@@ -21,16 +22,29 @@ def policy(rules: list[str], tools: str = "") -> PolicySet:
 
 
 def best(policies: PolicySet, args: dict[str, Any]) -> float:
-    """Return the processor time of the fastest of three decisions, in seconds."""
+    """Return the processor time of the fastest of six decisions, in seconds."""
     principal = Principal("a")
     action = Action("tool_call", "t", args, principal=principal)
     facts = Facts(principal, {"id": "s"}, {"id": "s"}, 0)
     times = []
-    for _ in range(3):
+    for _ in range(6):
         begun = time.thread_time()
         decide(policies, action, facts)
         times.append(time.thread_time() - begun)
     return min(times)
+
+
+def slowness() -> float:
+    """How many times longer than on the machine that the limit is meant for a fixed loop takes, at least 1.
+
+    A virtual machine beside busy ones runs at half its speed, and that must not fail a build.
+    """
+    times = []
+    for _ in range(5):
+        begun = time.thread_time()
+        sum(i * i for i in range(100_000))
+        times.append(time.thread_time() - begun)
+    return max(1.0, min(times) / 0.005)
 
 
 BIG = "x" * (MIB - 100)
@@ -108,6 +122,7 @@ CASES: dict[str, tuple[list[str], dict[str, Any]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_worst_that_loads_is_decided_in_time(case: str) -> None:
     rules, args = CASES[case]
-    took = best(policy(rules), args)
+    before = slowness()
+    took = best(policy(rules), args) / max(before, slowness())
     print(f"{case}: {took * 1000:.1f} ms")
     assert took < LIMIT, f"{took * 1000:.1f} ms"

@@ -67,6 +67,16 @@ def test_ten_megabytes_load() -> None:
 # Arguments
 
 
+def slowness() -> float:
+    """How many times longer a fixed loop takes than on the machine the bounds are meant for, at least 1."""
+    times = []
+    for _ in range(5):
+        started = time.process_time()
+        sum(i * i for i in range(100_000))
+        times.append(time.process_time() - started)
+    return max(1.0, min(times) / 0.005)
+
+
 @pytest.mark.parametrize(
     "pattern",
     ["^(a+)+$", "(a|a)*b", "(a|aa)+$", "(.*a){12}", "^(([a-z])+.)+[A-Z]([a-z])+$", "(x+x+)+y", "a*a*a*a*a*b", r"(\\w+\\s?)*!"],
@@ -83,7 +93,7 @@ def test_a_pattern_that_would_explode_does_not_stall_a_decision(pattern: str) ->
             started = time.process_time()
             decide(policies, action, Facts(Principal(), {}, {}, 0))
             spent.append(time.process_time() - started)
-        assert min(spent) < 0.05, (pattern, text[:10], spent)
+        assert min(spent) / slowness() < 0.05, (pattern, text[:10], spent)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +115,7 @@ def test_large_arguments_do_not_stall_a_decision(condition: str) -> None:
         started = time.process_time()
         decide(policies, action, Facts(Principal(), {}, {}, 0))
         spent.append(time.process_time() - started)
-    assert min(spent) < 0.1, spent  # 36 ms at most where nothing else runs
+    assert min(spent) / slowness() < 0.05, spent
 
 
 # What loads is what an independent reader reads

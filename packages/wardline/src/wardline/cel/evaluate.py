@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Builder", "cost_of"]
 
-_TURN = 2  # steps for each turn of a macro beside those of its body
+_TURN = 5  # steps for each turn of a macro beside those of its body
 _COSTLY = (OptionalSelect, OptionalIndex, OptionalItem, OptionalMap, Bind)
 _MAP_ROOTS = ("principal", "session", "run", "tool")
 

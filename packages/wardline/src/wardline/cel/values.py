@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from wardline.cel import times
 from wardline.cel.kinds import Keyed, UInt
 from wardline.cel.members import entries, look_up
-from wardline.cel.sorts import KINDS, integer, no_overload, unsigned
+from wardline.cel.sorts import INT_MAX, INT_MIN, KINDS, integer, no_overload, unsigned
 from wardline.errors import EvaluationError
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _MAX_DEPTH = 128
+_SHORT = 1024  # characters that are compared for nothing
 _NUMBERS = frozenset((int, float, UInt))
 
 
@@ -73,8 +74,10 @@ def equal(left: Any, right: Any, env: Budget, depth: int = 0) -> bool:
     """`left == right`: values of different types are unequal, numbers compare across types."""
     a, b = type(left), type(right)
     if a is str and b is str:
-        if len(left) > 1024 and len(left) == len(right):
+        if len(left) > _SHORT and len(left) == len(right):
             charge(env, len(left) >> 10)
+        return bool(left == right)
+    if a is int and b is int and INT_MIN <= left <= INT_MAX and INT_MIN <= right <= INT_MAX:
         return bool(left == right)
     if a in _NUMBERS and b in _NUMBERS:
         one, other = _comparable(left, right)
@@ -142,6 +145,8 @@ def _equal_maps(left: Any, right: Any, env: Budget, depth: int) -> bool:
 def less(left: Any, right: Any, env: Budget) -> bool:
     """`left < right`."""
     if type(left) is int and type(right) is int:
+        if INT_MIN <= left <= INT_MAX and INT_MIN <= right <= INT_MAX:
+            return left < right
         return integer(left) < integer(right)
     one, other = _ordered("<", left, right, env)
     return bool(one < other)
@@ -150,6 +155,8 @@ def less(left: Any, right: Any, env: Budget) -> bool:
 def less_or_equal(left: Any, right: Any, env: Budget) -> bool:
     """`left <= right`."""
     if type(left) is int and type(right) is int:
+        if INT_MIN <= left <= INT_MAX and INT_MIN <= right <= INT_MAX:
+            return left <= right
         return integer(left) <= integer(right)
     one, other = _ordered("<=", left, right, env)
     return bool(one <= other)
@@ -179,6 +186,13 @@ def add(left: Any, right: Any, env: Budget) -> Any:
     """`left + right`: numbers of one type, strings, bytes, lists, or a time and a duration."""
     a, b = type(left), type(right)
     if a is int and b is int:
+        total = left + right
+        if (
+            INT_MIN <= left <= INT_MAX
+            and INT_MIN <= right <= INT_MAX
+            and INT_MIN <= total <= INT_MAX
+        ):
+            return total
         return integer(integer(left) + integer(right))
     if a is float and b is float:
         return left + right
@@ -295,7 +309,14 @@ def contains(item: Any, items: Any, env: Budget) -> bool:
         raise no_overload("in", item, items)
     charge(env, len(items))
     failed: EvaluationError | None = None
+    # Texts and integers are what long lists hold; for most of them equality is Python's and free.
+    own = type(item)
+    plain = (own is str and len(item) <= _SHORT) or (own is int and INT_MIN <= item <= INT_MAX)
     for other in items:
+        if plain and type(other) is own and (own is str or INT_MIN <= other <= INT_MAX):
+            if other == item:
+                return True
+            continue
         try:
             if equal(item, other, env):
                 return True
