@@ -104,6 +104,9 @@ def _opa(session: nox.Session) -> dict[str, str]:
         flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--loglevel=error"]
         command = ["npm", "install", *flags, "--prefix", str(place), f"{name}@{version}"]
         session.run(*command, external=True)
+    if not binary.exists():
+        session.warn("npm brought no OPA: the tests of Rego are skipped")  # as with --install-only
+        return {}
     if hashlib.sha256(binary.read_bytes()).hexdigest() != OPA_DIGEST:
         session.error(f"{binary} is not the OPA that was chosen: remove it and look at why")
     binary.chmod(0o755)
