@@ -103,8 +103,8 @@ def apply_changes(
     """Return a copy of `tree` with the changes made, and whether there were any.
 
     A redacted place that does not exist is left alone; an assigned one is created if the container
-    above it exists; a masked leaf inside a redacted place goes with it. Raises `EvaluationError` where two changes overlap, a path leads nowhere or there
-    are more than `MOST_PLACES`.
+    above it exists; a masked leaf inside a redacted place goes with it. Raises `EvaluationError`
+    where two changes overlap, a path leads nowhere or there are more than `MOST_PLACES`.
     """
     changes = _Change()
     count = 0

@@ -40,14 +40,6 @@ TREES = st.recursive(
 )
 
 
-def plain(node: Node) -> Any:
-    if node.kind == "list":
-        return [plain(item) for item in node.value]
-    if node.kind == "map":
-        return {key: plain(item) for key, item in node.value.items()}
-    return node.value
-
-
 def written(data: st.DataObject, tree: Any) -> str:
     """Write a tree as YAML in one of many styles, or as JSON."""
     if data.draw(st.booleans()):
@@ -74,7 +66,7 @@ def only_text(tree: Any) -> bool:
 
 
 def after(source: Source, *edits: Edit) -> Any:
-    return plain(read(Source(applied(edits, source.text), "after")))
+    return read(Source(applied(edits, source.text), "after")).plain()
 
 
 def nodes(node: Node) -> list[Node]:
@@ -86,10 +78,10 @@ def nodes(node: Node) -> list[Node]:
 def test_taking_away_and_replacing_leave_the_rest(data: st.DataObject, tree: Any) -> None:
     source = Source(written(data, tree), "p.yaml")
     root = read(source)
-    assert plain(root) == plain(read(Source(source.text, "again")))
-    whole = plain(root)
+    assert root.plain() == read(Source(source.text, "again")).plain()
+    whole = root.plain()
     above = data.draw(st.sampled_from([n for n in nodes(root) if n.kind in ("list", "map")]))
-    before = plain(above)
+    before = above.plain()
 
     def holds(found: Any, wanted: Any) -> None:
         """The whole document with `above` replaced by `wanted`."""
@@ -107,7 +99,7 @@ def test_taking_away_and_replacing_leave_the_rest(data: st.DataObject, tree: Any
     leaf = data.draw(st.sampled_from([n for n in nodes(root) if n.kind not in ("list", "map")]))
     text = data.draw(st.sampled_from(["word", "two words", "7-8", "it's: #1", ""]))
     assert after(source, replaced(source, leaf, text)) == _with(root, leaf, text)
-    assert plain(root) == whole
+    assert root.plain() == whole
 
 
 def _with(node: Node, place: Node, value: Any) -> Any:

@@ -10,7 +10,7 @@ import yaml
 from wardline.errors import PolicyError
 from wardline.policy import reader
 from wardline.policy.places import locate
-from wardline.policy.reader import Node, read
+from wardline.policy.reader import read
 from wardline.policy.source import LARGEST, Source
 
 
@@ -21,16 +21,8 @@ def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(reader, "_LOADER", yaml.SafeLoader)
 
 
-def plain(node: Node) -> object:
-    if node.kind == "map":
-        return {key: plain(value) for key, value in node.value.items()}
-    if node.kind == "list":
-        return [plain(value) for value in node.value]
-    return node.value
-
-
 def load(text: str) -> object:
-    return plain(read(Source(text, "f.yaml")))
+    return read(Source(text, "f.yaml")).plain()
 
 
 @pytest.mark.parametrize(

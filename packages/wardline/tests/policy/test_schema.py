@@ -16,7 +16,7 @@ from wardline.cases.mutants.document import mutants_of
 from wardline.errors import PolicyError
 from wardline.policy import parse_policies, schema
 from wardline.policy.json_schema import SECTIONS, SHAPES
-from wardline.policy.reader import Node, read
+from wardline.policy.reader import read
 from wardline.policy.source import Source
 
 ROOT = Path(__file__).parents[4]
@@ -84,16 +84,8 @@ rules:
 """
 
 
-def plain(node: Node) -> Any:
-    if node.kind == "list":
-        return [plain(item) for item in node.value]
-    if node.kind == "map":
-        return {key: plain(item) for key, item in node.value.items()}
-    return node.value
-
-
 def tree(text: str) -> Any:
-    return plain(read(Source(text, "p.yaml")))
+    return read(Source(text, "p.yaml")).plain()
 
 
 def problems(document: Any) -> list[str]:

@@ -13,7 +13,6 @@ from wardline.policy.source import suggestion
 
 if TYPE_CHECKING:
     from wardline.policy.fields import Fields
-    from wardline.policy.reader import Node
     from wardline.verdict import EngineModule
 
 __all__ = ["DEADLINE", "FileReader", "read_engine"]
@@ -98,15 +97,7 @@ def _settings(fields: Fields, module: EngineModule) -> dict[str, Any] | None:
                 suggestion(key, module.KEYS),
             )
             right = False
-    return {key: _plain(node) for key, node in entries.items()} if right else None
-
-
-def _plain(node: Node) -> Any:
-    if node.kind == "map":
-        return {key: _plain(item) for key, item in node.value.items()}
-    if node.kind == "list":
-        return [_plain(item) for item in node.value]
-    return node.value
+    return {key: node.plain() for key, node in entries.items()} if right else None
 
 
 def _refused(fields: Fields, name: str, error: EngineError) -> None:

@@ -80,6 +80,14 @@ class Node:
         self.end = 0
         self.keys: dict[str, tuple[int, int]] = {}
 
+    def plain(self) -> Any:
+        """Return the value alone: scalars, lists and dicts, without their places."""
+        if self.kind == "map":
+            return {key: node.plain() for key, node in self.value.items()}
+        if self.kind == "list":
+            return [node.plain() for node in self.value]
+        return self.value
+
 
 def read(source: Source) -> Node:
     """Return the root of the one document in `source`; raises `PolicyError`."""
