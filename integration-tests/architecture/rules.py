@@ -48,7 +48,7 @@ BROAD = {
 }
 """Where a broad `except` may stand, and why."""
 
-LAZY = {"yaml", "orjson"}
+LAZY = {"yaml", "orjson", "pydantic"}
 """Third parties that the core imports inside functions or modules nobody imports at start."""
 
 
@@ -133,7 +133,7 @@ def _private(tree: Tree, target: str, names: tuple[str, ...]) -> Iterator[str]:
     """Yield why an import from the core is not one of a public name."""
     parts = target.split(".")
     if len(parts) > 2 or (
-        len(parts) == 2 and parts[1] not in {"cases", "ledger", "policy", "store"}
+        len(parts) == 2 and parts[1] not in {"adapters", "cases", "ledger", "policy", "store"}
     ):
         yield f"{target} is not public; use the names of wardline.__all__"
         return

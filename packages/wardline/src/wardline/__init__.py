@@ -1,8 +1,8 @@
 """Runtime governance for AI agents: decide before an action runs, and keep proof.
 
 `govern()` wraps any function; an adapter wires a framework to a `Guard`. Everything public is named
-here or in the `__all__` of `wardline.cases`, `wardline.ledger`, `wardline.policy` and
-`wardline.store`.
+here or in the `__all__` of `wardline.adapters`, `wardline.cases`, `wardline.ledger`,
+`wardline.policy` and `wardline.store`.
 """
 
 from __future__ import annotations

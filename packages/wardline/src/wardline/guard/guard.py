@@ -139,6 +139,11 @@ class Guard:
         return self._machinery.store
 
     @property
+    def principal(self) -> Principal:
+        """Who acts where an action does not say otherwise, with this guard's tenant and environment."""
+        return self._machinery.principal
+
+    @property
     def ledger(self) -> Ledger:
         """Where decisions and outcomes are recorded."""
         return self._machinery.ledger
@@ -165,6 +170,10 @@ class Guard:
         session goes below it.
         """
         return self._machinery.sessions.here()
+
+    def acting(self) -> Principal:
+        """Return who acts in the calling code: the guard's own principal outside any action."""
+        return self._machinery.sessions.acting() or self._machinery.principal
 
     def cover(self, adapter: str, kinds: Collection[str], unused: Collection[str] = ()) -> None:
         """Check that `adapter`, which sees actions of `kinds`, sees all that the policies speak of.

@@ -72,7 +72,7 @@ class Judge:
         """
         machinery = self._machinery
         place, run, parent = machinery.sessions.find(name, session, run, parent)
-        acting, who = machinery.acting(principal)
+        acting, who = machinery.acting(principal or machinery.sessions.acting())
         known = machinery.registry.names.get((kind, name))
         request = Request(place, run, acting, who, known)
         if known is not None and known.opaque:

@@ -114,7 +114,7 @@ class Machinery:
 
         Tenant and environment are always the guard's own; an action cannot name them.
         """
-        if claimed is None:
+        if claimed is None or claimed is self.principal:
             return self._own
         known = self._principals.get(claimed)
         if known is None:

@@ -99,7 +99,9 @@ class Permit:
 
     def __enter__(self) -> Permit:
         request = self.request
-        self._place = request.session.owner.enter(request.session, request.run, self.intent)
+        self._place = request.session.owner.enter(
+            request.session, request.run, self.intent, request.principal
+        )
         return self
 
     def __exit__(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from wardline.action import Principal
+
 __all__ = ["Place", "Run", "Session", "SessionLostError", "Sessions", "carry", "new_id"]
 
 P = ParamSpec("P")
@@ -81,7 +83,7 @@ class Session:
 
     def __enter__(self) -> Session:
         self.owner.opened = True
-        _here.set(Place(self.owner, self, self.id, "", _here.get()))
+        _here.set(Place(self.owner, self, self.id, "", _here.get(), self.owner.acting()))
         return self
 
     def __exit__(
@@ -105,7 +107,7 @@ class Run:
     def __enter__(self) -> Run:
         owner = self.session.owner
         owner.opened = True
-        _here.set(Place(owner, self.session, self.id, "", _here.get()))
+        _here.set(Place(owner, self.session, self.id, "", _here.get(), owner.acting()))
         return self
 
     def __exit__(
@@ -120,19 +122,27 @@ class Run:
 class Place:
     """Where in a session a piece of code runs, and the place outside it.
 
-    `call` names the intent of the action that the code runs inside, "" outside any.
+    `call` names the intent of the action that the code runs inside, "" outside any, and `principal`
+    who does that, None for the guard's own.
     """
 
-    __slots__ = ("call", "outer", "owner", "run", "session")
+    __slots__ = ("call", "outer", "owner", "principal", "run", "session")
 
     def __init__(
-        self, owner: Sessions, session: Session, run: str, call: object, outer: Place | None
+        self,
+        owner: Sessions,
+        session: Session,
+        run: str,
+        call: object,
+        outer: Place | None,
+        principal: Principal | None,
     ) -> None:
         self.owner = owner
         self.session = session
         self.run = run
         self.call = call
         self.outer = outer
+        self.principal = principal
 
 
 _here: contextvars.ContextVar[Place | None] = contextvars.ContextVar("wardline", default=None)
@@ -195,9 +205,9 @@ class Sessions:
             "an executor, pass `wardline.carry(fn)` instead of `fn`"
         )
 
-    def enter(self, session: Session, run: str, call: object) -> Place:
+    def enter(self, session: Session, run: str, call: object, principal: Principal | None) -> Place:
         """Make nested calls know the call `call` they happen inside; undo with `leave`."""
-        place = Place(self, session, run, call, _here.get())
+        place = Place(self, session, run, call, _here.get(), principal)
         _here.set(place)
         return place
 
@@ -220,6 +230,11 @@ class Sessions:
         """Return the session of the calling code, None outside any."""
         place = self._place()
         return place.session if place is not None else None
+
+    def acting(self) -> Principal | None:
+        """Return who acts in the calling code, None for the guard's own principal."""
+        place = self._place()
+        return place.principal if place is not None else None
 
     def _place(self) -> Place | None:
         place = _here.get()

@@ -1,0 +1,105 @@
+"""The arguments that a tool with a pydantic model for its parameters will really receive."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from wardline.adapters.tickets import same
+from wardline.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from pydantic import BaseModel
+
+__all__ = ["received"]
+
+_SYNTHETIC = ("args", "kwargs")  # what pydantic calls `*args` and `**kwargs`
+
+
+def received(
+    tool: str, schema: type[BaseModel], given: Mapping[str, Any], hidden: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return the arguments as the body of `tool` gets them: with defaults, and after coercion.
+
+    `hidden` are parameters that the framework fills in later; they are left out. The framework
+    validates the arguments once more, which must not change them again. Arguments that do not
+    validate come back as they are: the framework reports the mistake, and the body does not run.
+    Raises `ConfigurationError` where that cannot be said for certain.
+    """
+    from pydantic import ValidationError
+
+    args = {name: value for name, value in given.items() if name not in hidden}
+    model = _without(schema, hidden)
+    try:
+        first = _fields(model.model_validate(args), hidden)
+    except ValidationError as error:
+        if model is not schema and any(
+            not one["loc"] or one["loc"][0] in hidden for one in error.errors()
+        ):
+            raise ConfigurationError(
+                f"the schema of `{tool}` checks its arguments together with injected ones, so what its "
+                "body will receive cannot be judged beforehand"
+            ) from error
+        return args
+    try:
+        second = _fields(model.model_validate(first), hidden)
+    except ValidationError:
+        second = {}
+    if not same(first, second):
+        raise ConfigurationError(
+            f"the schema of `{tool}` does not leave arguments alone that it has validated already, so "
+            "what was judged would not be what runs; make its validators accept their own results"
+        )
+    return first
+
+
+def _without(schema: type[BaseModel], hidden: Collection[str]) -> type[BaseModel]:
+    """Return the schema with its injected fields left open; they are not there yet."""
+    from pydantic import create_model
+
+    names = frozenset(hidden) & schema.model_fields.keys()
+    open_: dict[str, Any] = dict.fromkeys(names, (Any, None))
+    return create_model(schema.__name__, __base__=schema, **open_) if open_ else schema
+
+
+def _fields(values: BaseModel, hidden: Collection[str]) -> dict[str, Any]:
+    """Return what validation made of the arguments, under the names that the tool is called with."""
+    found: dict[str, Any] = {}
+    for name, field in type(values).model_fields.items():
+        absent = name not in values.model_fields_set
+        if name in hidden or (absent and name in _SYNTHETIC):
+            continue
+        alias = field.validation_alias or field.alias
+        found[alias if isinstance(alias, str) else name] = _plain(getattr(values, name))
+    for name, value in (values.model_extra or {}).items():
+        found[name] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in plain containers and scalars, which validate to that value again."""
+    from pydantic import BaseModel
+
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        plain = {
+            field.alias or name: _plain(getattr(value, name)) for name, field in fields.items()
+        }
+        return {**plain, **{k: _plain(v) for k, v in (value.model_extra or {}).items()}}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((_plain(item) for item in value), key=repr)
+    if type(value).__module__ in ("builtins", "datetime", "decimal"):
+        return value
+    return str(value)
