@@ -4,13 +4,13 @@ from __future__ import annotations
 
 __all__ = [
     "Crashed",
-    "FalseRecord",
     "Finding",
     "FrameworkMissing",
     "Leaked",
     "Mismatch",
     "NotJudged",
     "NotSuspended",
+    "NotWhatHappened",
     "Overrun",
     "RanDespiteDenial",
     "SilentDenial",
@@ -49,7 +49,7 @@ class NotSuspended(Finding):
     """A question that did not suspend the run, or a run that could not be resumed."""
 
 
-class FalseRecord(Finding):
+class NotWhatHappened(Finding):
     """The ledger says something else than what happened."""
 
 
