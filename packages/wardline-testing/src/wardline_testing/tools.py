@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["Probe", "Start", "Tool"]
 
-Body = Callable[..., Any]
+_Body = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,9 @@ class Tool:
         body.__annotations__ = {**self.parameters, "return": str}
         return body
 
-    def body(self, path: str) -> Body:
+    def body(self, path: str) -> _Body:
         """Return the body for an entry point: the plain function for `sync`, else the coroutine."""
-        body: Body = self.function if path == "sync" else self.coroutine
+        body: _Body = self.function if path == "sync" else self.coroutine
         return body
 
     @property
