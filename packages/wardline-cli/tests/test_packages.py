@@ -112,3 +112,59 @@ def test_doctor_says_whether_state_ledger_and_policies_can_be_used(agent, cli, h
     bad = cli("doctor", "policy.yaml", "bad.yaml")
     assert bad.code == 1
     assert "run `wardline lint bad.yaml`" in bad.out
+
+
+COVERAGE = """
+from wardline.adapters import Covered
+
+framework = "pytest"
+
+class Agent:
+    def __init__(self, **tools):
+        self.tools = tools
+
+def coverage(root):
+    if not isinstance(root, Agent):
+        return []
+    return [
+        Covered("tool_call", name, "helper", governed, "" if governed else "it was added afterwards")
+        for name, governed in root.tools.items()
+    ]
+"""
+
+APPLICATION = (
+    "from extra_adapter import Agent\nagent = Agent(search=True, shell=False)\nnumber = 3\n"
+)
+
+
+def test_ADPT_9_doctor_names_what_no_guard_decides_about(install, cli, here):
+    install(
+        "wardline-extra", "[wardline.adapters]\nextra = extra_adapter\n", extra_adapter=COVERAGE
+    )
+    (here / "app.py").write_text(APPLICATION)
+    for app in ("app.py", "app.py:agent", "app:agent"):
+        ran = cli("doctor", "--app", app)
+        assert ran.code == 1, ran.err
+        assert "ungoverned  tool_call shell of helper: it was added afterwards" in ran.out
+        assert "ok          tool_call search of helper: governed" in ran.out
+    found = cli("doctor", "--app", "app.py", "--json").json["findings"]
+    assert [one["what"] for one in found if one["status"] == "ungoverned"] == [
+        "tool_call shell of helper"
+    ]
+    (here / "good.py").write_text(APPLICATION.replace("shell=False", "shell=True"))
+    assert cli("doctor", "--app", "good.py").code == 0
+
+
+def test_doctor_says_why_it_cannot_look_at_an_application(install, cli, here):
+    install(
+        "wardline-extra", "[wardline.adapters]\nextra = extra_adapter\n", extra_adapter=COVERAGE
+    )
+    (here / "app.py").write_text(APPLICATION)
+    (here / "ends.py").write_text("raise SystemExit(3)")
+    assert "there is no file nothing.py" in cli("doctor", "--app", "nothing.py").err
+    assert "cannot be imported (ModuleNotFoundError" in cli("doctor", "--app", "nothing_here").err
+    assert "cannot be imported (SystemExit: 3)" in cli("doctor", "--app", "ends.py").err
+    assert "has no `agnt`; it has agent" in cli("doctor", "--app", "app.py:agnt").err
+    ran = cli("doctor", "--app", "app.py:number")
+    assert ran.code == 1
+    assert "(adapters: extra)" in " ".join(ran.err.split())

@@ -38,7 +38,7 @@ class Finding:
     """One thing that was looked at."""
 
     what: str
-    status: Literal["ok", "broken", "absent"]
+    status: Literal["ok", "broken", "absent", "ungoverned"]
     detail: str
     source: str
 
