@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import pytest
+
+pydantic = pytest.importorskip("pydantic", reason="it comes with the frameworks")
+
+from wardline import ConfigurationError  # noqa: E402
+from wardline.adapters import received, require_proved, same  # noqa: E402
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Point(pydantic.BaseModel):
+    x: int
+    y: int = 0
+
+
+class Paint(pydantic.BaseModel):
+    where: Point
+    colour: Colour = Colour.RED
+    times: int = 1
+    tags: set[str] = pydantic.Field(default_factory=set)
+
+
+def test_arguments_come_as_the_body_gets_them():
+    given = {"where": {"x": "3"}, "times": "2", "tags": ["b", "a"]}
+    assert received("paint", Paint, given) == {
+        "where": {"x": 3, "y": 0},
+        "colour": "red",
+        "times": 2,
+        "tags": ["a", "b"],
+    }
+    assert given["times"] == "2"
+
+
+def test_what_does_not_validate_comes_back_for_the_framework_to_report():
+    assert received("paint", Paint, {"where": 3}) == {"where": 3}
+
+
+def test_injected_parameters_are_left_out():
+    class Injected(pydantic.BaseModel):
+        query: str
+        state: dict[str, Any]
+
+    assert received("search", Injected, {"query": "x"}, hidden=("state",)) == {"query": "x"}
+
+
+def test_a_schema_that_changes_its_own_results_is_refused():
+    class Grows(pydantic.BaseModel):
+        text: str
+
+        @pydantic.field_validator("text")
+        @classmethod
+        def longer(cls, value: str) -> str:
+            return value + "!"
+
+    with pytest.raises(ConfigurationError, match="`shout` does not leave arguments alone"):
+        received("shout", Grows, {"text": "a"})
+
+
+def test_a_schema_that_checks_injected_ones_together_with_the_rest_is_refused():
+    class Together(pydantic.BaseModel):
+        query: str
+        state: dict[str, Any]
+
+        @pydantic.model_validator(mode="after")
+        def check(self) -> Together:
+            if not self.state:
+                raise ValueError("no state")
+            return self
+
+    with pytest.raises(ConfigurationError, match="together with injected ones"):
+        received("search", Together, {"query": "x"}, hidden=("state",))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        (1, 1.0, False),
+        (1, True, False),
+        (float("nan"), float("nan"), True),
+        (0.0, -0.0, False),
+        ([1, {"a": (2,)}], [1, {"a": (2,)}], True),
+        ([1, {"a": (2,)}], [1, {"a": [2]}], False),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+    ],
+)
+def test_same_means_the_same_in_type_and_value(one, other, equal):
+    assert same(one, other) is equal
+
+
+def test_an_unproved_version_is_refused_by_name():
+    require_proved("wardline-toy", {"pytest": ((1, 0), (99, 0))})
+    with pytest.raises(ConfigurationError, match=r"proved with pytest 1\.0 to 1\.5, and \d"):
+        require_proved("wardline-toy", {"pytest": ((1, 0), (1, 5))})
+    with pytest.raises(ConfigurationError, match="none is installed"):
+        require_proved("wardline-toy", {"no-such-framework": ((1, 0), (1, 5))})
