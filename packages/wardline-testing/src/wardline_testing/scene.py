@@ -52,6 +52,10 @@ class Shelf:
 class Scene:
     """What a harness gets to play.
 
+    `guard` None asks for the same agent without the adapter, to see what the framework takes by itself.
+    `names` maps `memory`, `retrieval` and `model_call` to the name that these are to have, where the
+    framework lets them be named.
+
     `agent` is the root, `prompt` what the user says, `path` the framework's entry point: `sync`,
     `async`, or `stream` (asynchronous, with everything the consumer reads in the report). `on_denied`
     is the form of denial to ask the adapter for.
@@ -69,7 +73,7 @@ class Scene:
     an MCP server over stdio, whose tools the agent gets by the framework's own MCP client.
     """
 
-    guard: Guard
+    guard: Guard | None
     agent: AgentSpec
     path: EntryPoint = "async"
     prompt: str = "go"
@@ -83,6 +87,7 @@ class Scene:
     ungoverned: tuple[Any, ...] = ()
     hosted: str = ""
     mcp: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
     memory: Shelf = field(default_factory=Shelf)
     documents: Shelf = field(default_factory=Shelf)
     probe: Probe | None = None

@@ -52,7 +52,8 @@ class Probe:
 class Tool:
     """One tool: a name, a sentence for the model, parameters, and two bodies that do the same.
 
-    `parameters` maps each parameter to its type (`str`, `int`, `float`, `bool`, `list`, `dict`), and
+    `parameters` maps each parameter to its type (`str`, `int`, `float`, `bool`, `list`, `dict`, or
+    `object` for anything), and
     `defaults` some of them to what they are when left out. `function` is a plain Python function with that
     signature, annotations, name and docstring, `coroutine` its asynchronous twin: give whichever fits to
     the framework as an ordinary tool, and never call them.
@@ -79,7 +80,7 @@ class Tool:
                     one,
                     inspect.Parameter.POSITIONAL_OR_KEYWORD,
                     default=self.defaults.get(one, inspect.Parameter.empty),
-                    annotation=kind,
+                    annotation=Any if kind is object else kind,
                 )
                 for one, kind in self.parameters.items()
             ],
@@ -108,7 +109,10 @@ class Tool:
         body.__name__ = body.__qualname__ = self.name
         body.__doc__ = self.description
         body.__signature__ = self.signature
-        body.__annotations__ = {**self.parameters, "return": str}
+        body.__annotations__ = {
+            **{one.name: one.annotation for one in self.signature.parameters.values()},
+            "return": str,
+        }
         return body
 
     def body(self, path: str) -> _Body:
@@ -123,6 +127,9 @@ class Tool:
         names |= {list: "array", dict: "object"}
         return {
             "type": "object",
-            "properties": {one: {"type": names[kind]} for one, kind in self.parameters.items()},
+            "properties": {
+                one: {"type": names[kind]} if kind in names else {}
+                for one, kind in self.parameters.items()
+            },
             "required": [one for one in self.parameters if one not in self.defaults],
         }
