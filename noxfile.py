@@ -18,6 +18,7 @@ import nox
 
 ROOT = Path(__file__).parent
 PACKAGES = sorted(path.parent for path in (ROOT / "packages").glob("*/pyproject.toml"))
+KIT = ROOT / "packages" / "wardline-testing"
 ADAPTERS = sorted(path.parent for path in (ROOT / "adapters").glob("*/pyproject.toml"))
 
 nox.options.default_venv_backend = "uv"
@@ -123,11 +124,40 @@ def standard_library(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize(["path", "line"], LINES)
 def adapter(session: nox.Session, path: Path, line: str) -> None:
-    """One adapter against one line of its framework, in an environment of its own."""
-    settings = _settings(path)[line]
-    _install(session, path, settings)
+    """One adapter against one line of its framework: types, the conformance kit, its own tests, its example.
+
+    `-- --corpus` compares it with the core on the shared policies instead, `-- --overhead` measures it.
+    """
+    _install(session, path, _settings(path)[line])
+    what = (session.posargs or [""])[0]
+    if what in ("--corpus", "--overhead"):
+        _measure(session, path, line, what.removeprefix("--"))
+        return
+    tests = session.posargs or [str(path.relative_to(ROOT)), "integration-tests/examples"]
+    result = _results(session) / f"{path.name}-{line}.json"
+    report = [] if session.posargs else ["--wardline-complete", f"--wardline-coverage={result}"]
     session.run("mypy", str(path / "src"))
-    session.run("pytest", str(path.relative_to(ROOT)), *session.posargs, env=QUIET)
+    session.run("pytest", *tests, *report, env={**QUIET, "WARDLINE_LINE": line})
+
+
+def _results(session: nox.Session) -> Path:
+    """Return where sessions leave what the table of adapters is made of."""
+    folder = session.cache_dir / "adapters"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _measure(session: nox.Session, path: Path, line: str, what: str) -> None:
+    out = _results(session) / f"{path.name}-{line}.{what}.json"
+    module, packs = ("equality", ["shared-policies"]) if what == "corpus" else ("overhead", [])
+    for harness in _harnesses(path):
+        command = ["python", "-m", f"wardline_testing.{module}", *packs, "--harness", harness]
+        session.run(*command, "--json", str(out), env=QUIET)
+
+
+def _harnesses(path: Path) -> list[str]:
+    data = tomllib.loads((path / "pyproject.toml").read_text())
+    return [f"{path.relative_to(ROOT)}/{one}" for one in data["tool"]["wardline"]["harnesses"]]
 
 
 def _install(session: nox.Session, path: Path, settings: dict[str, list[str]]) -> None:
@@ -136,13 +166,86 @@ def _install(session: nox.Session, path: Path, settings: dict[str, list[str]]) -
         file = Path(session.create_tmp()) / "overrides.txt"
         file.write_text("\n".join(overrides) + "\n")
         extra = ["--overrides", str(file)]
+    ours = ("wardline", "wardline-cli", "wardline-facets", "wardline-testing")
     session.install(
         *extra,
         *_group("test"),
         *_group("lint"),
+        *FAST,
         *settings.get("install", []),
-        *_editable(ROOT / "packages" / "wardline", ROOT / "packages" / "wardline-cli", path),
+        *_editable(*(ROOT / "packages" / name for name in ours), path),
     )
+
+
+@nox.session(venv_backend="none")
+def adapters(session: nox.Session) -> None:
+    """The kit on every adapter at every line, and the table of what came of it."""
+    for path, line in (param.args for param in LINES):
+        session.notify(f"adapter({path.name}-{line})", [])
+    session.notify("table", [])
+
+
+@nox.session(venv_backend="none")
+def corpus(session: nox.Session) -> None:
+    """Every case of the shared policies through the core and through every adapter, and the table."""
+    for path in ADAPTERS:
+        session.notify(f"adapter({path.name}-{next(iter(_settings(path)))})", ["--corpus"])
+    session.notify("table", ["--corpus"])
+
+
+@nox.session(venv_backend="none")
+def overhead(session: nox.Session) -> None:
+    """What each adapter adds to a tool call of its framework; never fails."""
+    for path in ADAPTERS:
+        session.notify(f"adapter({path.name}-{next(iter(_settings(path)))})", ["--overhead"])
+    session.notify("table", ["--overhead"])
+
+
+@nox.session
+def table(session: nox.Session) -> None:
+    """The table of what the adapters' runs left behind; `-- --write` puts it into README and docs.
+
+    Fails where README and docs say something else.
+    """
+    session.install(*_editable(ROOT / "packages" / "wardline"))
+    script = "integration-tests/coverage/table.py"
+    session.run("python", script, str(_results(session)), *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """The kit's own tests: wrong adapters fail exactly what they must, and nothing can be switched off."""
+    session.install(*_group("test"), *_editable(ROOT / "packages" / "wardline", KIT, KIT / "toy"))
+    session.run("pytest", str(KIT.relative_to(ROOT)), *session.posargs, env=QUIET)
+
+
+@nox.session(name="new-adapter", default=False)
+def new_adapter(session: nox.Session) -> None:
+    """Render an adapter that passes the kit against a toy framework: `nox -s new-adapter -- strands`."""
+    session.install(*_editable(ROOT / "packages" / "wardline", KIT))
+    if len(session.posargs) != 1:
+        session.error("name the framework: nox -s new-adapter -- strands")
+    session.run("python", "-m", "wardline_testing.new_adapter", *session.posargs, "adapters")
+
+
+@nox.session(reuse_venv=False)
+@nox.parametrize("path", [nox.param(path, id=path.name) for path in ADAPTERS])
+def wheel(session: nox.Session, path: Path) -> None:
+    """One adapter's built wheel in an empty environment, where its README has to work."""
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.install("uv")
+    for package in (ROOT / "packages" / "wardline", path):
+        session.run("uv", "build", "--wheel", "--out-dir", str(dist), str(package), silent=True)
+    session.install("--find-links", str(dist), path.name, *_settings_first(path))
+    session.install("pytest>=9", "pytest-timeout>=2.4")
+    test = path / "tests" / "test_readme.py"
+    session.run("pytest", "-c", str(ROOT / "pyproject.toml"), str(test), env=QUIET)
+
+
+def _settings_first(path: Path) -> list[str]:
+    """Return what the first line of an adapter installs beside it."""
+    return next(iter(_settings(path).values())).get("install", [])
 
 
 @nox.session
