@@ -101,6 +101,22 @@ def test_a_whole_answer_is_screened_and_one_bad_call_refuses_itself_alone(house,
     assert "cannot be bound" in str(refused[2])
 
 
+def test_a_handoff_among_the_calls_of_an_answer_is_screened_as_what_it_is(house, play):
+    guard = house.guard(
+        """
+        rules:
+          - {name: no-boss, on: delegation, condition: "action.name == 'boss'", action: deny}
+          - {name: no-shell, tool: shell, action: deny}
+        """
+    )
+    toy, here = adapter(guard), place(guard)
+    calls = [Call("boss", {}, kind="delegation"), Call("shell", {}), Call("boss", {})]
+    refused = play(lambda way: toy.screen(way, here, calls))
+    assert ["no-boss" in str(refused[0]), "no-shell" in str(refused[1])] == [True, True]
+    assert refused[2] is None
+    assert [one["kind"] for one in house.records("refusal")] == ["delegation", "tool_call"]
+
+
 def test_opaque_parameters_are_recorded_and_not_handed_over(house, play):
     guard = house.guard()
     toy, here = adapter(guard), place(guard)
@@ -435,6 +451,23 @@ def test_a_governed_function_inside_a_place_belongs_to_it(house):
     with place(guard, session="thread"):
         assert safe() == "x"
     assert house.records("intent")[0]["session"] == "thread"
+
+
+def test_what_a_tool_does_beneath_it_belongs_to_its_call(house):
+    guard = house.guard()
+    toy = adapter(guard)
+    assert Place.here(guard, "toy") is None
+    outer = place(guard, session="thread").below("writer", session="thread")
+
+    def body(args: Any, permit: Any) -> str:
+        here = Place.here(guard, "toy")
+        now(toy.act(SYNC, here, Call("recall", {}), lambda *_: "x"))
+        return "done"
+
+    now(toy.act(SYNC, outer, Call("work", {}), body))
+    first, second = house.records("intent")
+    for key in ("session", "run", "principal"):
+        assert second[key] == first[key]
 
 
 # Tickets

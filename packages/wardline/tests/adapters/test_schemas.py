@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import enum
+import threading
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 pydantic = pytest.importorskip("pydantic", reason="it comes with the frameworks")
 
 from wardline import ConfigurationError  # noqa: E402
-from wardline.adapters import received, require_proved, same  # noqa: E402
+from wardline.adapters import plain, received, require_proved, same  # noqa: E402
 
 
 class Colour(enum.Enum):
@@ -36,6 +37,19 @@ def test_arguments_come_as_the_body_gets_them():
         "tags": ["a", "b"],
     }
     assert given["times"] == "2"
+
+
+def test_a_result_held_in_models_is_seen_in_plain_values():
+    class Entry(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(extra="allow")
+        text: str = pydantic.Field(alias="content")
+
+    entry = Entry(content="x", more=Point(x=1))
+    assert plain({"memories": (entry,), 1: b"raw", "odd": threading}) == {
+        "memories": [{"content": "x", "more": {"x": 1, "y": 0}}],
+        "1": b"raw",
+        "odd": str(threading),
+    }
 
 
 def test_what_does_not_validate_comes_back_for_the_framework_to_report():

@@ -22,7 +22,7 @@ from wardline.adapters.calls import Call
 from wardline.adapters.coverage import Covered
 from wardline.adapters.place import Ids, Place
 from wardline.adapters.results import Plain, Result, ToolFailedError
-from wardline.adapters.schemas import received
+from wardline.adapters.schemas import plain, received
 from wardline.adapters.tickets import Ticket, Tickets, same
 from wardline.adapters.versions import require_proved
 from wardline.adapters.way import Way, now
@@ -42,6 +42,7 @@ __all__ = [
     "ToolFailedError",
     "Way",
     "now",
+    "plain",
     "received",
     "require_proved",
     "same",

@@ -103,8 +103,8 @@ class Adapter:
         actions: list[tuple[int, Action]] = []
         for number, call in enumerate(calls):
             try:
-                with self.guard.refusing(kind, call.name):
-                    actions.append((number, self._action(place, call, kind)))
+                with self.guard.refusing(call.kind or kind, call.name):
+                    actions.append((number, self._action(place, call, call.kind or kind)))
             except ActionRefused as refusal:
                 refused[number] = refusal
         verdicts = self.guard.screen(

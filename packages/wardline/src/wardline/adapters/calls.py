@@ -20,7 +20,8 @@ class Call:
     as the body will receive them (defaults, coercions); an error in it refuses this call alone.
     Arguments named in `opaque` pass by reference: conditions cannot read them, and they are left out
     of what the body is handed. `known` False is a name that no tool is registered under. `parent`
-    names the call inside which this one happens.
+    names the call inside which this one happens. `kind` is the kind of action where that is not the one
+    of the other calls of its answer, as for a handoff among tool calls.
     """
 
     name: str
@@ -30,3 +31,4 @@ class Call:
     opaque: Collection[str] = field(default=frozenset())
     known: bool = True
     parent: str = ""
+    kind: str = ""

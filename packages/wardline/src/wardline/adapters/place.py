@@ -69,6 +69,18 @@ class Place:
         ids = Ids(session=opened.id, parent=above.id, run=run or opened.run().id, agents=agents)
         return cls(guard, framework, ids)
 
+    @classmethod
+    def here(cls, guard: Guard, framework: str) -> Place | None:
+        """Return the place of the calling code where it is inside a governed action, else None.
+
+        For what a tool does by the framework beneath it, such as reading a memory.
+        """
+        above = guard.here()
+        if above is None:
+            return None
+        ids = Ids(session=above.id, parent="", run="", agents=_path(guard, guard.acting()))
+        return cls(guard, framework, ids, guard.acting())
+
     def below(self, agent: str, *, session: str = "") -> Place:
         """Return the place of an agent that this one hands over to or calls.
 

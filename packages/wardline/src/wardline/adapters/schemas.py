@@ -1,4 +1,4 @@
-"""The arguments that a tool with a pydantic model for its parameters will really receive."""
+"""Arguments and results of frameworks that hold them in models: what a body receives, in plain values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-__all__ = ["received"]
+__all__ = ["plain", "received"]
 
 _SYNTHETIC = ("args", "kwargs")  # what pydantic calls `*args` and `**kwargs`
 
@@ -74,32 +74,35 @@ def _fields(values: BaseModel, hidden: Collection[str]) -> dict[str, Any]:
         if name in hidden or (absent and name in _SYNTHETIC):
             continue
         alias = field.validation_alias or field.alias
-        found[alias if isinstance(alias, str) else name] = _plain(getattr(values, name))
+        found[alias if isinstance(alias, str) else name] = plain(getattr(values, name))
     for name, value in (values.model_extra or {}).items():
-        found[name] = _plain(value)
+        found[name] = plain(value)
     return found
 
 
-def _plain(value: Any) -> Any:
-    """Return a value in plain containers and scalars, which validate to that value again."""
+def plain(value: Any) -> Any:
+    """Return a value in plain containers and scalars, which validate to that value again.
+
+    Models and dataclasses become maps of their fields, and what nobody knows becomes its text.
+    """
     from pydantic import BaseModel
 
     if isinstance(value, Enum):
-        return _plain(value.value)
+        return plain(value.value)
     if isinstance(value, BaseModel):
-        fields = type(value).model_fields
-        plain = {
-            field.alias or name: _plain(getattr(value, name)) for name, field in fields.items()
+        named = {
+            field.alias or name: getattr(value, name)
+            for name, field in type(value).model_fields.items()
         }
-        return {**plain, **{k: _plain(v) for k, v in (value.model_extra or {}).items()}}
+        return {key: plain(item) for key, item in {**named, **(value.model_extra or {})}.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+        return {one.name: plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, set | frozenset):
-        return sorted((_plain(item) for item in value), key=repr)
+        return sorted((plain(item) for item in value), key=repr)
     if type(value).__module__ in ("builtins", "datetime", "decimal"):
         return value
     return str(value)
