@@ -414,11 +414,11 @@ def test_a_fault_of_the_adapter_itself_is_a_refusal(world, monkeypatch, mode, wh
 
     agent = world.agent(ALLOW, world.turn(world.call("pay", to="x")))
     if where == "screen":
-        monkeypatch.setattr(_tools, "tool_action", fail)
+        monkeypatch.setattr(_tools, "bound", fail)
     elif where == "tool":
-        monkeypatch.setattr(_tools, "has_checkpointer", fail)
+        monkeypatch.setattr(_tools, "suspending", fail)
     else:
-        monkeypatch.setattr(_models, "has_checkpointer", fail)
+        monkeypatch.setattr(_models, "suspending", fail)
     out = run(agent, world.go, mode)
     told = world.tool_texts(out) or [out["messages"][-1].content]
     assert "builtin:error" in told[0]
@@ -497,12 +497,15 @@ def test_a_middleware_without_its_session_refuses(world):
 
 
 def test_other_versions_refuse_to_start(monkeypatch):
-    from wardline_langchain import _versions
+    import importlib
+
+    import wardline_langchain
+    from wardline.adapters import versions
 
     for found in ("1.3.9", "2.0.0", "1.6.0", "nonsense"):
-        monkeypatch.setattr(_versions, "version", lambda name, found=found: found)
+        monkeypatch.setattr(versions, "version", lambda name, found=found: found)
         with pytest.raises(ConfigurationError, match=r"proved with langchain 1\.4 to 1\.5"):
-            _versions.require_proved_versions()
+            importlib.reload(wardline_langchain)
 
 
 def test_results_are_kept_for_a_call_that_comes_again(world):

@@ -9,13 +9,24 @@
 
 from __future__ import annotations
 
-from wardline_langchain._versions import require_proved_versions
+from wardline.adapters import require_proved
 
-require_proved_versions()
+require_proved(
+    "wardline-langchain",
+    {
+        "langchain": ((1, 4), (1, 5)),
+        "langchain-core": ((1, 7), (1, 8)),
+        "langgraph": ((1, 2), (1, 2)),
+    },
+)
 
-from wardline_langchain._middleware import WardlineMiddleware, govern_middleware  # noqa: E402
+from wardline_langchain._middleware import (  # noqa: E402
+    KINDS,
+    WardlineMiddleware,
+    govern_middleware,
+)
 
-__all__ = ["WardlineMiddleware", "framework", "govern_middleware"]
+__all__ = ["KINDS", "WardlineMiddleware", "framework", "govern_middleware"]
 
 framework = "langchain"
 """The distribution whose version `wardline doctor` shows."""

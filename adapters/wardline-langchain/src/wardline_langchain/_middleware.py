@@ -21,18 +21,18 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command
 
 from wardline import ActionRefused, ConfigurationError, Guard, PolicySet
-from wardline_langchain._backstop import install
+from wardline.adapters import Adapter, Way, now
+from wardline_langchain._backstop import TICKETS, install
 from wardline_langchain._models import (
     call_model,
+    digest,
     is_refusal,
     judge_input,
     judge_output,
     refusal,
-    released_ids,
 )
-from wardline_langchain._place import KEY, GovernedState, Place
+from wardline_langchain._place import IDS, RELEASED, GovernedState, open_place, place_of
 from wardline_langchain._tools import call_tool, refusal_message, screen
-from wardline_langchain._way import Way, now
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -46,7 +46,10 @@ __all__ = ["KINDS", "Update", "WardlineMiddleware", "govern_middleware"]
 KINDS: Final = ("input", "model_call", "tool_call", "delegation", "output")
 """The kinds of action that this adapter sees."""
 
-_NEVER_WAITS: Final = ("delegation", "output")
+_CANNOT_WAIT: Final = ("delegation", "output")
+
+_SYNC: Final = Way(loop=False)
+_ASYNC: Final = Way(loop=True)
 
 Update = dict[str, Any]
 
@@ -79,63 +82,58 @@ class WardlineMiddleware(AgentMiddleware[GovernedState, Any, Any]):
         super().__init__()
         if on_denied not in ("message", "raise"):
             raise ConfigurationError(f"on_denied is 'message' or 'raise', not {on_denied!r}")
-        self.guard = guard if isinstance(guard, Guard) else Guard(guard)
-        self.guard.cover("LangChain", KINDS, unused)
-        self._check_policies(unused)
+        self._adapter = Adapter(
+            "LangChain",
+            guard,
+            KINDS,
+            unused=unused,
+            cannot_wait=_CANNOT_WAIT,
+            passing=(GraphBubbleUp,),
+            tickets=TICKETS,
+        )
+        self.guard = self._adapter.guard
         self._raises = on_denied == "raise"
         self._tools: dict[str, BaseTool] = {}
         self.tools = []
         if backstop:
             install()
 
-    def _check_policies(self, unused: Collection[str]) -> None:
-        """Refuse what the policy could mean elsewhere and cannot mean here."""
-        for rule in self.guard.policies.rules:
-            if rule.action == "require_approval":
-                for kind, stage in rule.on:
-                    if stage == "before" and kind in _NEVER_WAITS and kind not in unused:
-                        raise ConfigurationError(
-                            f"the rule `{rule.name}` ({rule.file}:{rule.line}) asks about `{kind}`, for "
-                            "which LangChain cannot wait: it comes after what produced it has run. "
-                            "Deny it, or ask about the tool or model call before it"
-                        )
-
     # The agent as a whole
 
     @hook_config(can_jump_to=["end"])
     def before_agent(self, state: Any, runtime: Runtime[Any]) -> Update | None:
         """Open the session and judge what the user said."""
-        return now(self._before_agent(Way(self.guard), state))
+        return now(self._before_agent(_SYNC, state))
 
     @hook_config(can_jump_to=["end"])
     async def abefore_agent(self, state: Any, runtime: Runtime[Any]) -> Update | None:
         """Do the same inside an event loop."""
-        return await self._before_agent(Way(self.guard, loop=True), state)
+        return await self._before_agent(_ASYNC, state)
 
     async def _before_agent(self, way: Way, state: Any) -> Update | None:
         guard = self.guard
         with guard.refusing("input", "input"):
-            place = Place.new(guard, get_config())
-        update: Update = {KEY: place.ids}
+            place = open_place(guard, get_config())
+        update: Update = {IDS: place.ids, RELEASED: ""}
         if not guard.policies.speaks_of("input"):
             return update
         try:
-            changed = await judge_input(way, place, state["messages"])
+            changed = await judge_input(self._adapter, way, place, state["messages"])
         except ActionRefused as refused:
             if self._raises:
                 raise
             message = refusal(refused)
-            update[KEY] = released_ids(place.ids, message.text)
+            update[RELEASED] = digest(message.text)
             return {**update, "messages": [message], "jump_to": "end"}
         return {**update, "messages": changed} if changed else update
 
     def after_agent(self, state: Any, runtime: Runtime[Any]) -> Update | None:
         """Judge a final answer that did not come from the model as it was judged there."""
-        return now(self._after_agent(Way(self.guard), state))
+        return now(self._after_agent(_SYNC, state))
 
     async def aafter_agent(self, state: Any, runtime: Runtime[Any]) -> Update | None:
         """Do the same inside an event loop."""
-        return await self._after_agent(Way(self.guard, loop=True), state)
+        return await self._after_agent(_ASYNC, state)
 
     async def _after_agent(self, way: Way, state: Any) -> Update | None:
         guard = self.guard
@@ -144,8 +142,9 @@ class WardlineMiddleware(AgentMiddleware[GovernedState, Any, Any]):
         messages = state["messages"]
         try:
             with guard.refusing("output", "output", passing=(GraphBubbleUp,)):
-                place = Place.of(guard, state)
-                changed = await judge_output(way, place, messages)
+                place = place_of(guard, state)
+                released = state.get(RELEASED, "")
+                changed = await judge_output(self._adapter, way, place, messages, released)
         except ActionRefused as refused:
             if self._raises:
                 raise
@@ -159,7 +158,7 @@ class WardlineMiddleware(AgentMiddleware[GovernedState, Any, Any]):
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> Any:
         """Authorise the model call and judge what comes back."""
-        return now(self._wrap_model_call(Way(self.guard, handler), request))
+        return now(self._wrap_model_call(_SYNC, request, handler))
 
     async def awrap_model_call(
         self,
@@ -167,23 +166,20 @@ class WardlineMiddleware(AgentMiddleware[GovernedState, Any, Any]):
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> Any:
         """Do the same inside an event loop."""
-        return await self._wrap_model_call(Way(self.guard, handler, loop=True), request)
+        return await self._wrap_model_call(_ASYNC, request, handler)
 
-    async def _wrap_model_call(self, way: Way, request: ModelRequest[Any]) -> Any:
+    async def _wrap_model_call(
+        self, way: Way, request: ModelRequest[Any], handler: Callable[[Any], Any]
+    ) -> Any:
         self._register(request)
         try:
-            return await call_model(way, request)
+            return await call_model(self._adapter, way, request, handler)
         except ActionRefused as refused:
             if self._raises:
                 raise
             message = refusal(refused)
-            response: ModelResponse[Any] = ModelResponse(result=[message])
-            ids = request.state.get(KEY)
-            if not ids:
-                return response
             return ExtendedModelResponse(
-                response,
-                Command(update={KEY: released_ids(ids, message.text)}),  # type: ignore[arg-type]
+                ModelResponse(result=[message]), Command(update={RELEASED: digest(message.text)})
             )
 
     def _register(self, request: ModelRequest[Any]) -> None:
@@ -209,21 +205,20 @@ class WardlineMiddleware(AgentMiddleware[GovernedState, Any, Any]):
     @hook_config(can_jump_to=["end"])
     def after_model(self, state: Any, runtime: Runtime[Any]) -> Update | None:
         """Judge all calls of one answer together, before any of them runs."""
-        return now(self._after_model(Way(self.guard), state))
+        return now(self._after_model(_SYNC, state))
 
     @hook_config(can_jump_to=["end"])
     async def aafter_model(self, state: Any, runtime: Runtime[Any]) -> Update | None:
         """Do the same inside an event loop."""
-        return await self._after_model(Way(self.guard, loop=True), state)
+        return await self._after_model(_ASYNC, state)
 
     async def _after_model(self, way: Way, state: Any) -> Update | None:
         messages = state["messages"]
         if messages and is_refusal(messages[-1]):
             return {"jump_to": "end"}  # or an agent with a structured answer would ask for ever
         with self.guard.refusing("tool_call", "*"):
-            place = Place.of(self.guard, state)
-        tools = dict(self._tools)
-        refused = await way.aside(screen, self.guard, place, messages, tools)
+            place = place_of(self.guard, state)
+        refused = await screen(self._adapter, way, place, messages, self._tools)
         if refused and self._raises:
             raise refused[0][1]
         return {"messages": [refusal_message(*one) for one in refused]} if refused else None
@@ -234,17 +229,19 @@ class WardlineMiddleware(AgentMiddleware[GovernedState, Any, Any]):
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]
     ) -> Any:
         """Authorise the call on its final arguments, run it, and judge its result."""
-        return now(self._wrap_tool_call(Way(self.guard, handler), request))
+        return now(self._wrap_tool_call(_SYNC, request, handler))
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
     ) -> Any:
         """Do the same inside an event loop."""
-        return await self._wrap_tool_call(Way(self.guard, handler, loop=True), request)
+        return await self._wrap_tool_call(_ASYNC, request, handler)
 
-    async def _wrap_tool_call(self, way: Way, request: ToolCallRequest) -> Any:
+    async def _wrap_tool_call(
+        self, way: Way, request: ToolCallRequest, handler: Callable[[Any], Any]
+    ) -> Any:
         try:
-            return await call_tool(way, request)
+            return await call_tool(self._adapter, way, request, handler)
         except ActionRefused as refused:
             if self._raises:
                 raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -16,23 +15,22 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command
 
 from wardline import AlreadyRan, ConfigurationError, Permit
-from wardline_langchain._approval import permitted
-from wardline_langchain._place import KEY, Ids, Place, has_checkpointer
+from wardline.adapters import Adapter, Call, Place, Way, now
+from wardline_langchain._place import RELEASED, place_of, suspending
 from wardline_langchain._results import as_content
 from wardline_langchain._streams import quietly
 
 if TYPE_CHECKING:
-    from wardline import PolicySet
-    from wardline_langchain._way import Way
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "call_model",
+    "digest",
     "is_refusal",
     "judge_input",
     "judge_output",
-    "judged",
+    "model_name",
     "refusal",
-    "released_ids",
 ]
 
 _SENTENCE = "wardline_refusal"
@@ -48,7 +46,7 @@ def is_refusal(message: BaseMessage) -> bool:
     return bool(message.response_metadata.get(_SENTENCE))
 
 
-def _model_name(model: Any) -> str:
+def model_name(model: Any) -> str:
     """Return the name that a model is registered under."""
     for attribute in ("model_name", "model"):
         name = getattr(model, attribute, None)
@@ -57,129 +55,129 @@ def _model_name(model: Any) -> str:
     return type(model).__name__
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
     """Return what the state keeps of a text that was released."""
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def released_ids(ids: Ids, text: str) -> Ids:
-    """Return the ids with `text` as the last that was released."""
-    return {**ids, "released": _digest(text)}
+class _Answer:
+    """An answer of the model, of which rules read the text; a structured one counts as its JSON."""
+
+    failed = ""
+
+    def __init__(self, response: ModelResponse[Any]) -> None:
+        self._response = response
+        parts = [str(one.text) for one in response.result if isinstance(one, AIMessage)]
+        if response.structured_response is not None:
+            made = response.structured_response
+            dump = getattr(made, "model_dump_json", None)
+            parts.append(dump() if dump else json.dumps(made, default=repr, ensure_ascii=False))
+        self.content: Any = "\n".join(part for part in parts if part)
+
+    def released(self, content: Any) -> ModelResponse[Any]:
+        """Return the answer with nothing in it but what was released and its tool calls."""
+        response, changed = self._response, content != self.content
+        if changed and response.structured_response is not None:
+            raise ConfigurationError(
+                "a rule changed a structured answer, which would not be one any more; nothing is "
+                "released"
+            )
+        result: list[Any] = []
+        for one in response.result:
+            if isinstance(one, AIMessage):
+                text = as_content(content) if changed else str(one.text)
+                result.append(one.model_copy(update={"content": text, "additional_kwargs": {}}))
+            elif isinstance(one, ToolMessage) or not changed:
+                result.append(one)
+        return replace(response, result=result)
 
 
-async def call_model(way: Way, request: ModelRequest[Any]) -> Any:
+async def call_model(
+    adapter: Adapter, way: Way, request: ModelRequest[Any], handler: Callable[[Any], Any]
+) -> Any:
     """Authorise one model call, count what it took, and judge its text before anybody sees it."""
-    guard, policies = way.guard, way.guard.policies
-    name = _model_name(request.model)
-    with guard.refusing("model_call", name, passing=(GraphBubbleUp,)):
-        guard.register("model_call", name)
-        place = Place.of(guard, request.state)
-        permit = await _model_permit(way, place, name, request)
-    with permit:
-        closed = permit.buffers or policies.speaks_of("output")
-        response = await (quietly(way, request) if closed else way.handle(request))
-        text = _text(response)
-        usage = {"tokens": tokens} if (tokens := _tokens(way, request, response)) else {}
-        released = await way.aside(partial(permit.succeeded, text, usage=usage))
+    policies = adapter.guard.policies
+    name = model_name(request.model)
+    with adapter.guard.refusing("model_call", name, passing=(GraphBubbleUp,)):
+        place = place_of(adapter.guard, request.state)
+        args = _arguments(adapter, request)
+        suspend = suspending(get_config())
+        last = request.messages[-1].id if request.messages else ""
+
+    async def start(args: dict[str, Any], permit: Permit) -> ModelResponse[Any]:  # noqa: ARG001
+        listening = not (permit.buffers or policies.speaks_of("output"))
+        response = await (
+            way.run(handler, request) if listening else quietly(way, handler, request)
+        )
         if permit.buffers:
-            response = _with_text(response, text, released)
-    if not policies.speaks_of("output"):
+            answer = _Answer(response)
+            return answer.released(answer.content)
+        return response  # type: ignore[no-any-return]
+
+    async def ask(call_id: str) -> ModelResponse[Any]:
+        response: ModelResponse[Any] = await adapter.act(
+            way,
+            place,
+            Call(name, args, call_id),
+            start if way.loop else lambda args, permit: now(start(args, permit)),
+            kind="model_call",
+            result=_Answer,
+            usage=lambda response: _usage(adapter, request, response),
+            suspend=suspend if call_id else None,
+        )
         return response
-    answer = next(one for one in response.result if isinstance(one, AIMessage))
-    if answer.tool_calls and response.structured_response is None:
-        return response
-    text = _text(response)
-    response = _with_text(response, text, await judged(way, place, "output", text))
-    final = next(one for one in response.result if isinstance(one, AIMessage))
-    return ExtendedModelResponse(
-        response, Command(update={KEY: released_ids(place.ids, final.text)})
-    )
+
+    # Only where something can ask does it need a name of its own, to be found again by a resumed run;
+    # asking a model twice is no harm.
+    try:
+        response = await ask(f"model/{last}" if policies.can_ask and last else "")
+    except AlreadyRan:
+        response = await ask("")
+    return await _judged(adapter, way, place, response)
 
 
-async def _model_permit(way: Way, place: Place, name: str, request: ModelRequest[Any]) -> Permit:
-    """Return the permit for a model call.
-
-    Only where something can ask does it need a name of its own, to be found again by a resumed run;
-    asking a model twice is no harm.
-    """
-    reads = way.guard.policies.reads
+def _arguments(adapter: Adapter, request: ModelRequest[Any]) -> dict[str, Any]:
     args: dict[str, Any] = {
         "message_count": len(request.messages),
         "tools": [tool.name for tool in request.tools if not isinstance(tool, dict)],
     }
-    if "args" in reads or "args.messages" in reads:
+    if adapter.reads("messages"):
         args["messages"] = [{"type": one.type, "text": str(one.text)} for one in request.messages]
-    last = request.messages[-1].id if request.messages else ""
-    suspend = has_checkpointer(get_config())
-    if way.guard.policies.can_ask and last:
-        action = place.action("model_call", name, args, call_id=f"model/{last}")
-        try:
-            return await permitted(way, action, suspend=suspend)
-        except AlreadyRan:
-            pass
-    action = place.action("model_call", name, args)
-    return await permitted(way, action, suspend=False)
+    return args
 
 
-def _text(response: ModelResponse[Any]) -> str:
-    """Return all text of an answer; structured answers count as their JSON."""
-    parts = [str(one.text) for one in response.result if isinstance(one, AIMessage)]
-    if response.structured_response is not None:
-        structured = response.structured_response
-        dump = getattr(structured, "model_dump_json", None)
-        parts.append(dump() if dump else json.dumps(structured, default=repr, ensure_ascii=False))
-    return "\n".join(part for part in parts if part)
-
-
-def _with_text(response: ModelResponse[Any], judged: str, released: Any) -> ModelResponse[Any]:
-    """Return the answer with nothing in it but what was released and its tool calls."""
-    if released != judged and response.structured_response is not None:
-        raise ConfigurationError(
-            "a rule changed a structured answer, which would not be one any more; nothing is released"
-        )
-    result: list[Any] = []
-    for message in response.result:
-        if isinstance(message, AIMessage):
-            content = as_content(released) if released != judged else str(message.text)
-            result.append(message.model_copy(update={"content": content, "additional_kwargs": {}}))
-        elif isinstance(message, ToolMessage) or released == judged:
-            result.append(message)
-    return replace(response, result=result)
-
-
-def _tokens(way: Way, request: ModelRequest[Any], response: ModelResponse[Any]) -> int:
+def _usage(
+    adapter: Adapter, request: ModelRequest[Any], response: ModelResponse[Any]
+) -> Mapping[str, int]:
     """Return what the model says it took; where it says nothing and it counts, an approximation."""
     used = [one.usage_metadata for one in response.result if isinstance(one, AIMessage)]
-    if any(used) or not _counts_tokens(way.guard.policies):
-        return sum(one["total_tokens"] for one in used if one is not None)
-    return count_tokens_approximately([*request.messages, *response.result])
+    if any(used) or not adapter.counts_tokens:
+        tokens = sum(one["total_tokens"] for one in used if one is not None)
+    else:
+        tokens = count_tokens_approximately([*request.messages, *response.result])
+    return {"tokens": tokens} if tokens else {}
 
 
-def _counts_tokens(policies: PolicySet) -> bool:
-    limits = (limit.count for document in policies.documents for limit in document.limits)
-    return "tokens" in limits or any(read.endswith(".tokens") for read in policies.reads)
+async def _judged(
+    adapter: Adapter, way: Way, place: Place, response: ModelResponse[Any]
+) -> ModelResponse[Any] | ExtendedModelResponse[Any]:
+    """Judge an answer as the agent's own where it is the last one, and let the state remember it."""
+    if not adapter.guard.policies.speaks_of("output"):
+        return response
+    answer = next(one for one in response.result if isinstance(one, AIMessage))
+    if answer.tool_calls and response.structured_response is None:
+        return response
+    shaped = _Answer(response)
+    response = shaped.released(await adapter.text(way, place, "output", shaped.content))
+    final = next(one for one in response.result if isinstance(one, AIMessage))
+    return ExtendedModelResponse(response, Command(update={RELEASED: digest(final.text)}))
 
 
-async def judged(
-    way: Way, place: Place, kind: str, text: str, *, call_id: str = "", suspend: bool = False
-) -> str:
-    """Return what of a text may go in or out."""
-    with way.guard.refusing(kind, kind, passing=(GraphBubbleUp,)):
-        way.guard.register(kind, kind)
-        try:
-            action = place.action(kind, kind, {"text": str(text)}, call_id=call_id)
-            permit = await permitted(way, action, suspend=suspend)
-        except AlreadyRan:  # judged before the run was suspended; reading it again is no harm
-            action = place.action(kind, kind, {"text": str(text)})
-            permit = await permitted(way, action, suspend=False)
-        with permit:
-            await way.aside(permit.succeeded)
-        return str(permit.arguments["text"])
-
-
-async def judge_input(way: Way, place: Place, messages: list[AnyMessage]) -> list[AnyMessage]:
+async def judge_input(
+    adapter: Adapter, way: Way, place: Place, messages: list[AnyMessage]
+) -> list[AnyMessage]:
     """Judge what people have said since the model last spoke; return the messages that changed."""
-    suspend = has_checkpointer(get_config())
+    suspend = suspending(get_config())
     changed: list[AnyMessage] = []
     new: list[HumanMessage] = []
     for message in reversed(messages):
@@ -188,8 +186,10 @@ async def judge_input(way: Way, place: Place, messages: list[AnyMessage]) -> lis
         if isinstance(message, HumanMessage):
             new.insert(0, message)
     for message in new:
-        call_id = f"input/{message.id}" if way.guard.policies.can_ask and message.id else ""
-        text = await judged(way, place, "input", message.text, call_id=call_id, suspend=suspend)
+        call_id = f"input/{message.id}" if adapter.guard.policies.can_ask and message.id else ""
+        text = await adapter.text(
+            way, place, "input", message.text, call_id=call_id, suspend=suspend
+        )
         if text != message.text:
             changed.append(message.model_copy(update={"content": _with_blocks(message, text)}))
     return changed
@@ -202,12 +202,14 @@ def _with_blocks(message: HumanMessage, text: str) -> Any:
     return [{"type": "text", "text": text}, *others]
 
 
-async def judge_output(way: Way, place: Place, messages: list[AnyMessage]) -> list[AnyMessage]:
-    """Judge the final answer unless `call_model` has; return it if it changed."""
+async def judge_output(
+    adapter: Adapter, way: Way, place: Place, messages: list[AnyMessage], released: str
+) -> list[AnyMessage]:
+    """Judge the final answer unless it was `released`; return it if it changed."""
     final = next((one for one in reversed(messages) if isinstance(one, AIMessage)), None)
-    if final is None or not final.text or _digest(final.text) == place.ids["released"]:
+    if final is None or not final.text or digest(final.text) == released:
         return []
-    text = await judged(way, place, "output", final.text)
+    text = await adapter.text(way, place, "output", final.text)
     if text == final.text:
         return []
     return [final.model_copy(update={"content": text, "additional_kwargs": {}})]

@@ -1,100 +1,74 @@
-"""To which session and run the actions of an agent belong."""
+"""To which session and run the actions of an agent belong, and what its state remembers of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired
 
 from langchain.agents.middleware.types import AgentState, PrivateStateAttr
+from langgraph.types import interrupt
 
-from wardline import Action, ConfigurationError, Guard, Session
+from wardline import ConfigurationError, Guard
+from wardline.adapters import Ids, Place
+from wardline_langchain._backstop import TICKETS
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
-__all__ = ["KEY", "GovernedState", "Ids", "Place", "has_checkpointer"]
+__all__ = ["IDS", "RELEASED", "GovernedState", "open_place", "place_of", "suspending"]
 
-KEY = "wardline"
-
-
-class Ids(TypedDict):
-    """What an agent's state remembers, so that a resumed run stays where it was.
-
-    `released` is the digest of the last text that was let out, and "" for none.
-    """
-
-    session: str
-    parent: str
-    run: str
-    released: str
+IDS = "wardline"
+RELEASED = "wardline_released"
 
 
 class GovernedState(AgentState[Any]):
-    """The state of an agent, with a private field for its session and run."""
+    """The state of an agent, with private fields for its session and for what was let out last.
+
+    `wardline_released` is the digest of that text.
+    """
 
     wardline: NotRequired[Annotated[Ids, PrivateStateAttr]]
+    wardline_released: NotRequired[Annotated[str, PrivateStateAttr]]
 
 
-def has_checkpointer(config: RunnableConfig) -> bool:
-    """Whether this run can be suspended and resumed."""
+def suspending(config: RunnableConfig) -> Callable[[Any], Any] | None:
+    """Return what suspends this run, None where it could not be resumed."""
+    return interrupt if _checkpointer(config) else None
+
+
+def _checkpointer(config: RunnableConfig) -> bool:
     return bool(config.get("configurable", {}).get("__pregel_checkpointer"))
 
 
-class Place:
-    """The session and the run of one agent invocation, and the actions that happen in it."""
+def open_place(guard: Guard, config: RunnableConfig) -> Place:
+    """Return the place of an agent that starts now.
 
-    __slots__ = ("_session", "ids")
+    The session is the thread, if there is one that is kept, else a fresh one. An agent that is called
+    inside a governed action or stands in a graph with others acts under its own name.
+    """
+    thread = config.get("configurable", {}).get("thread_id")
+    kept = str(thread) if thread is not None and _checkpointer(config) else ""
+    inside = guard.here() is not None
+    place = Place.open(guard, "langchain", session=kept, agent=_name(config))
+    nested = "|" in str(config.get("configurable", {}).get("checkpoint_ns", ""))
+    if nested and not inside:
+        return place.below(_name(config), session=place.ids["session"])
+    return place
 
-    def __init__(self, guard: Guard, ids: Ids) -> None:
-        self.ids = ids
-        # The guard knows a session only as long as somebody holds it.
-        self._session: Session = guard.session(ids["session"], parent=ids["parent"])
 
-    @classmethod
-    def new(cls, guard: Guard, config: RunnableConfig) -> Place:
-        """Return the place of an agent that starts now.
+def _name(config: RunnableConfig) -> str:
+    """Return the name of an agent that another one reached; without one, the tool's that called it."""
+    name = config.get("metadata", {}).get("lc_agent_name")
+    ticket = TICKETS.current()
+    return str(name or (ticket.name if ticket is not None else "") or "agent")
 
-        The session is the thread, if there is one of its own that is kept, else a fresh one. Inside
-        another governed action it lies below that action's.
-        """
-        above = guard.here()
-        thread = config.get("configurable", {}).get("thread_id")
-        kept = str(thread) if thread is not None and has_checkpointer(config) else ""
-        if above is not None and kept == above.root:
-            kept = ""  # the agent outside passed its own thread on
-        parent = above.id if above is not None else ""
-        session = guard.session(kept, parent=parent)
-        ids = Ids(session=session.id, parent=parent, run=session.run().id, released="")
-        return cls(guard, ids)
 
-    @classmethod
-    def of(cls, guard: Guard, state: Any) -> Place:
-        """Return the place that the state of a running agent names."""
-        ids = state.get(KEY) if isinstance(state, Mapping) else None
-        if not ids:
-            raise ConfigurationError(
-                "the agent's state does not say which session this is: the middleware's "
-                "`before_agent` has not run. Use it in `create_agent(..., middleware=[...])`"
-            )
-        return cls(guard, ids)
-
-    def action(
-        self,
-        kind: str,
-        name: str,
-        args: Mapping[str, Any],
-        *,
-        call_id: str = "",
-        parent: str = "",
-    ) -> Action:
-        """Return an action that happens here."""
-        return Action(
-            kind,
-            name,
-            args,
-            session=self.ids["session"],
-            run=self.ids["run"],
-            call_id=call_id,
-            framework="langchain",
-            parent=parent,
+def place_of(guard: Guard, state: Any) -> Place:
+    """Return the place that the state of a running agent names."""
+    ids = state.get(IDS) if isinstance(state, Mapping) else None
+    if not ids:
+        raise ConfigurationError(
+            "the agent's state does not say which session this is: the middleware's "
+            "`before_agent` has not run. Use it in `create_agent(..., middleware=[...])`"
         )
+    return Place(guard, "langchain", ids)

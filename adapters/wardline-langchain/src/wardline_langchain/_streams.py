@@ -10,14 +10,16 @@ from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.runnables.config import set_config_context
 from langgraph.config import get_config
 
-from wardline_langchain._way import Way, now
+from wardline.adapters import now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from langchain_core.runnables import RunnableConfig
 
-__all__ = ["_muted_callbacks", "muted", "quietly"]
+    from wardline.adapters import Way
+
+__all__ = ["muted", "quietly"]
 
 
 def _muted_callbacks(callbacks: Any) -> Any:
@@ -42,10 +44,10 @@ def _muted_config() -> RunnableConfig:
     }
 
 
-async def quietly(way: Way, request: Any) -> Any:
+async def quietly(way: Way, handler: Callable[[Any], Any], request: Any) -> Any:
     """Call the model with nothing listening to its tokens or its answer."""
     with set_config_context(_muted_config()) as context:
-        call = way.handle(request)
+        call = way.run(handler, request)
         if not way.loop:
             return context.run(now, call)
         return await asyncio.get_running_loop().create_task(call, context=context)

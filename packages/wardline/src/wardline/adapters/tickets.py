@@ -68,32 +68,53 @@ class Ticket:
         return ""
 
 
-class Tickets:
-    """The tickets of one framework in this process; `advice` ends the refusal of a start without one."""
+class _Net:
+    """The tickets of all adapters that share one backstop."""
 
-    __slots__ = ("_advice", "_here")
+    __slots__ = ("claimed", "here")
+
+    def __init__(self, name: str) -> None:
+        # The default of a context variable reaches threads that inherit no context.
+        self.here: ContextVar[Ticket | None] = ContextVar(name, default=None)
+        self.claimed = Lock()
+
+
+_NETS: dict[str, _Net] = {}
+
+
+class Tickets:
+    """The tickets of one framework in this process; `advice` ends the refusal of a start without one.
+
+    `name` is that of the library whose tool starts the backstop sees: adapters with one name have
+    their tickets in common, and one backstop between them.
+    """
+
+    __slots__ = ("_advice", "_net")
 
     def __init__(self, name: str, advice: str) -> None:
         self._advice = advice
-        # The default of a context variable reaches threads that inherit no context.
-        self._here: ContextVar[Ticket | None] = ContextVar(name, default=None)
+        self._net = _NETS.setdefault(name, _Net(name))
+
+    def claim(self) -> bool:
+        """Whether the caller is the first who asks, and so has to install the backstop."""
+        return self._net.claimed.acquire(blocking=False)
 
     @contextmanager
     def running(self, ticket: Ticket) -> Iterator[None]:
         """Let the backstop pass what `ticket` is for."""
-        token = self._here.set(ticket)
+        token = self._net.here.set(ticket)
         try:
             yield
         finally:
-            self._here.reset(token)
+            self._net.here.reset(token)
 
     def current(self) -> Ticket | None:
         """Return the ticket of the calling code, None where nothing was let through."""
-        return self._here.get()
+        return self._net.here.get()
 
     def check(self, name: str, call: str | None, inputs: Mapping[str, Any] | None) -> None:
         """Use the ticket for the start of the tool `name`; raise `ActionDenied` unless it is for it."""
-        ticket = self._here.get()
+        ticket = self._net.here.get()
         if ticket is None:
             raise ActionDenied(
                 f"`{name}` was not run: no guard has decided about it. {self._advice}; in a thread of "
