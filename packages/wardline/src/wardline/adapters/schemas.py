@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plain", "received"]
 
+_SCALARS = (str, int, float, bool, bytes)
 _SYNTHETIC = ("args", "kwargs")  # what pydantic calls `*args` and `**kwargs`
 
 
@@ -103,6 +104,10 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, set | frozenset):
         return sorted((plain(item) for item in value), key=repr)
-    if type(value).__module__ in ("builtins", "datetime", "decimal"):
+    if (
+        value is None
+        or type(value) in _SCALARS
+        or type(value).__module__ in ("datetime", "decimal")
+    ):
         return value
     return str(value)
