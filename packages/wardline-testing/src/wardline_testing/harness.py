@@ -40,7 +40,10 @@ class Harness:
     `kinds` are the kinds of action that the adapter maps. `paths` are the entry points that the framework
     has. `nesting` says how its agents reach one another: `call` (an agent as a tool), `handoff`; at least
     one. `denials` maps what `Scene.on_denied` asks for to the form that comes of it. `gaps` maps the
-    name of a test of the standard or optional tier to why it is not passed.
+    name of a test of the standard tier to why it is not passed, and `test_x[stream]` names it on one path
+    alone. `optional` names the tests of the optional tier that are passed. `no_rewriter` says why the
+    framework has no hook that could change a call behind the adapter's; "" where it has one, and then
+    the harness installs `Scene.rewriter` there.
 
     A harness builds agents as a user would: no patching, no internals, nothing caught.
     """
@@ -53,6 +56,8 @@ class Harness:
     nesting: ClassVar[Sequence[Nesting]] = ("call",)
     denials: ClassVar[Mapping[str, Denial]] = {"message": Denial.REFUSED}
     gaps: ClassVar[Mapping[str, Gap]] = {}
+    optional: ClassVar[Collection[str]] = ()
+    no_rewriter: ClassVar[str] = ""
 
     async def run(self, scene: Scene) -> RunReport:
         """Build the scene's agent with a scripted model, run it to its end or suspension, report.

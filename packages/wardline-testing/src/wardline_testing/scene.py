@@ -71,6 +71,8 @@ class Scene:
     beside the agent's own so that the adapter does not govern them, if the framework has a way. `hosted`
     names a tool that the model's provider executes, to be offered to the model. `mcp` is the command of
     an MCP server over stdio, whose tools the agent gets by the framework's own MCP client.
+
+    `spoke` is called, by the kit's wish, whenever a model is about to answer.
     """
 
     guard: Guard | None
@@ -91,6 +93,7 @@ class Scene:
     memory: Shelf = field(default_factory=Shelf)
     documents: Shelf = field(default_factory=Shelf)
     probe: Probe | None = None
+    spoke: Callable[[str], None] | None = None
     spoken: dict[str, int] = field(default_factory=dict)
     heard: list[Heard] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -106,4 +109,6 @@ class Scene:
             self.heard.append((agent, str(heard)))
             number = self.spoken.get(agent, 0)
             self.spoken[agent] = number + 1
+        if self.spoke is not None:
+            self.spoke(agent)
         return spec.says[number] if number < len(spec.says) else Say("done")

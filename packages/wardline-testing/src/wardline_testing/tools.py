@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import threading
 import time
@@ -16,25 +17,30 @@ _Body = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One start of a tool's body: which, with what, and how many intents the ledger held by then."""
+    """One start of a tool's body: which, with what, and what the ledger held about tools by then."""
 
     tool: str
     args: Mapping[str, Any]
     intents: int
     at: float
+    refusals: int = 0
 
 
 class Probe:
     """Where bodies write down that they started. Safe under threads."""
 
-    def __init__(self, intents: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self, intents: Callable[[], int] = lambda: 0, refusals: Callable[[], int] = lambda: 0
+    ) -> None:
         self._intents = intents
+        self._refusals = refusals
         self._lock = threading.Lock()
         self._starts: list[Start] = []
 
     def started(self, tool: str, args: Mapping[str, Any]) -> None:
         """Write down that the body of `tool` started with `args`."""
-        start = Start(tool, dict(args), self._intents(), time.monotonic())
+        held = self._intents(), time.monotonic(), self._refusals()
+        start = Start(tool, copy.deepcopy(dict(args)), *held)
         with self._lock:
             self._starts.append(start)
 

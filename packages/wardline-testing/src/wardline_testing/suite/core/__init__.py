@@ -1,0 +1,17 @@
+"""The core tier: no gap possible, for anybody."""
+
+from __future__ import annotations
+
+from wardline_testing.suite.core.agents import Agents
+from wardline_testing.suite.core.arguments import Arguments
+from wardline_testing.suite.core.batches import Batches
+from wardline_testing.suite.core.decisions import Decisions
+from wardline_testing.suite.core.machinery import BrokenMachinery
+from wardline_testing.suite.core.neighbours import Neighbours
+from wardline_testing.suite.core.streams import Streams
+
+__all__ = ["Core"]
+
+
+class Core(Decisions, Arguments, BrokenMachinery, Batches, Neighbours, Streams, Agents):
+    """All of the core tier."""
