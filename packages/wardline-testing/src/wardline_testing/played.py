@@ -64,6 +64,12 @@ class Ending:
         self.value: Any = None
         self.error: BaseException | None = None
 
+    def get(self) -> Any:
+        """Return the value, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
     def __enter__(self) -> Ending:
         return self
 
@@ -117,9 +123,11 @@ def drive(
     """
     witness = Witness(type(harness).distributions)
     wish = scene.spoke
+    spoken: list[str] = []
 
     def spoke(agent: str) -> None:
         witness.look()
+        spoken.append(agent)
         if wish is not None:
             wish(agent)
 
@@ -131,7 +139,7 @@ def drive(
         raise error
     if type(error).__module__.startswith(("_pytest", "pytest")):
         raise Crashed(f"the harness skipped or failed by itself: {error}") from error
-    if scene.spoken and not witness.seen:
+    if spoken and not witness.seen:
         raise FrameworkMissing(
             f"the model was called, but not by {', '.join(type(harness).distributions)}: no file of "
             "these was on the stack of `Scene.speak`. Call it from the framework's own model class"

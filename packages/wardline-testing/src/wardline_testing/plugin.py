@@ -22,6 +22,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for argument, declared in _SPREAD.items():
         if argument in metafunc.fixturenames:
             metafunc.parametrize(argument, list(getattr(cls, declared)))
+    if "awaited" in metafunc.fixturenames:
+        metafunc.parametrize("awaited", [one for one in cls.paths if one != "sync"] or ["sync"])
 
 
 def pytest_pycollect_makeitem(obj: object) -> object:

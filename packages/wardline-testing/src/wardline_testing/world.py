@@ -43,6 +43,7 @@ tools:
   leak: {args: {topic: string}}
   broken: {args: {text: string}}
   slow: {args: {text: string}}
+  flaky: {args: {text: string}}
   note: {args: {items: list(string), more: map}}
   freeze: {args: {why: string}}
 """
@@ -69,7 +70,7 @@ class Toolbox:
         self.gate = threading.Event()
         self.begun = threading.Event()
         self.act: Callable[[], None] = lambda: None
-        self.fails = 0
+        self._failed = False
         self.shell = Tool(
             probe, "shell", "Run a command.", {"command": str}, lambda a: f"ran {a['command']}"
         )
@@ -89,6 +90,7 @@ class Toolbox:
         )
         self.broken = Tool(probe, "broken", "Fail.", {"text": str}, self._fail)
         self.slow = Tool(probe, "slow", "Wait.", {"text": str}, self._wait, abody=self._await)
+        self.flaky = Tool(probe, "flaky", "Fail once.", {"text": str}, self._fail_once)
         self.note = Tool(
             probe,
             "note",
@@ -107,6 +109,10 @@ class Toolbox:
     @staticmethod
     def _fail(args: Mapping[str, Any]) -> str:
         raise RuntimeError(f"broken: {args['text']}")
+
+    def _fail_once(self, args: Mapping[str, Any]) -> str:
+        failed, self._failed = self._failed, True
+        return "went well" if failed else self._fail(args)
 
     def _freeze(self, _: Mapping[str, Any]) -> str:
         self.act()
@@ -258,7 +264,7 @@ class Kit:
     def world(self, policy: str = "", **options: Any) -> World:
         """Return a new world under `policy`."""
         home = self.folder / f"world-{len(self._worlds)}"
-        world = World(self.harness, home, policy, **options)
+        world = World(self.harness, options.pop("home", home), policy, **options)
         self._worlds.append(world)
         return world
 

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any, ClassVar
 
-from toyagents import Agent, Answer, Call, Event, Hook, Run, Tool, ToolRequest
+from toyagents import (
+    Agent,
+    Answer,
+    Call,
+    Event,
+    Hook,
+    Memory,
+    Retriever,
+    Run,
+    Server,
+    Tool,
+    ToolRequest,
+)
 from wardline_toy import KINDS, Governor, coverage
 
 from wardline_testing import AdapterConformance, AgentSpec, Denial, RunReport, Scene
@@ -56,13 +69,19 @@ class TestToy(AdapterConformance):
     distributions = ("toyagents",)
     kinds = KINDS
     nesting = ("call", "handoff")
+    optional = ("test_changed_input", "test_conversation_keeps_its_session")
     denials: ClassVar = {"message": Denial.REFUSED, "raise": Denial.BARE}
 
     async def run(self, scene: Scene) -> RunReport:
         hooks: list[Hook] = [Governor(scene.guard, on_denied=scene.on_denied)]
         if scene.rewriter is not None:
             hooks.append(Rewriting(scene))
-        agent = self.agent(scene, scene.agent, hooks)
+        with ExitStack() as stack:
+            served = stack.enter_context(Server(scene.mcp)).tools() if scene.mcp else []
+            agent = self.agent(scene, scene.agent, hooks, served)
+            return await self.play(scene, agent)
+
+    async def play(self, scene: Scene, agent: Agent) -> RunReport:
         resume = scene.resume and self.answers(scene)
         thread = scene.thread or ("kept" if scene.durable else "")
         if scene.path == "sync":
@@ -76,9 +95,12 @@ class TestToy(AdapterConformance):
             events.append(item)
         raise AssertionError("a stream ends with its run")
 
-    def agent(self, scene: Scene, spec: AgentSpec, hooks: list[Hook]) -> Agent:
+    def agent(
+        self, scene: Scene, spec: AgentSpec, hooks: list[Hook], served: list[Tool] | None = None
+    ) -> Agent:
         """Build an agent and those that it reaches; only the root is given hooks."""
         tools = [Tool(one.name, one.description, one.function, one.coroutine) for one in spec.tools]
+        tools += served or []
         if spec is scene.agent:
             tools += [
                 Tool(one.name, one.description, one.function, one.coroutine, raw=True)
@@ -106,6 +128,15 @@ class TestToy(AdapterConformance):
 
     def answers(self, scene: Scene) -> dict[str, Any]:
         return {call: scene.answer for call in scene.resume["calls"] if scene.answer}
+
+    async def write_memory(self, scene: Scene, text: str) -> None:
+        await Memory(scene.memory, [Governor(scene.guard)]).awrite(text)
+
+    async def read_memory(self, scene: Scene, query: str) -> str:
+        return "\n".join(await Memory(scene.memory, [Governor(scene.guard)]).aread(query))
+
+    async def retrieve(self, scene: Scene, query: str) -> str:
+        return "\n".join(await Retriever(scene.documents, [Governor(scene.guard)]).asearch(query))
 
     async def coverage(self, scene: Scene) -> Any:
         return coverage(self.agent(scene, scene.agent, [Governor(scene.guard)]))

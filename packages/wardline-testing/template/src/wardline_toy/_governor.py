@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from toyagents import Answer, Call, Context, Hook, Refused, Request, Suspend, ToolRequest
@@ -14,6 +16,8 @@ from wardline.adapters import Call as Judged
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
+
+    from toyagents import Tool
 
     from wardline.adapters import Ids
 
@@ -136,8 +140,16 @@ class Governor(Hook):
             for tool in request.tools:
                 with guard.refusing("tool_call", tool.name):
                     guard.register("tool_call", tool.name)
+            context.local[self, "tools"] = {tool.name: tool for tool in request.tools}
             request.hold = True  # nothing is streamed before it was judged
-            texts = {"messages": [one.text for one in request.messages]}
+            texts: dict[str, Any] = {
+                "message_count": len(request.messages),
+                "tools": [tool.name for tool in request.tools],
+            }
+            if self._adapter.reads("messages"):
+                texts["messages"] = [
+                    {"type": one.role, "text": one.text} for one in request.messages
+                ]
             answer: Answer = await self._adapter.act(
                 way,
                 self._place(context),
@@ -162,7 +174,8 @@ class Governor(Hook):
         return await self._answer(Way(loop=True), context, answer)
 
     async def _answer(self, way: Way, context: Context, answer: Answer) -> Mapping[str, str]:
-        calls = [_judged(call, answer.id, known=False) for call in answer.calls]
+        tools = context.local.get((self, "tools"), {})
+        calls = [_judged(call, answer.id, tools.get(call.name)) for call in answer.calls]
         refused = await self._adapter.screen(way, self._place(context), calls)
         found = {
             call.id: refusal
@@ -202,7 +215,7 @@ class Governor(Hook):
 
         body: Any = run if way.loop else lambda *given: now(run(*given))
         try:
-            judged = _judged(request.call, request.answer)
+            judged = _judged(request.call, request.answer, request.tool)
             return await self._adapter.act(way, place, judged, body, suspend=suspend)
         except ActionRefused as refused:
             if self._raises:
@@ -226,7 +239,7 @@ class Governor(Hook):
     async def _hand_over(self, way: Way, context: Context, name: str, task: str) -> str:
         place = self._place(context)
         try:
-            await self._delegate(way, place, name, task, source=context.agent)
+            await self._delegate(way, place, name, task)
         except ActionRefused as refused:
             if self._raises:
                 raise
@@ -234,11 +247,9 @@ class Governor(Hook):
         self._keep(context, place.below(name, session=place.ids["session"]))
         return ""
 
-    async def _delegate(
-        self, way: Way, place: Place, name: str, task: str, *, source: str = ""
-    ) -> None:
-        args = {"task": task, **({"from": source} if source else {})}
-        await self._adapter.act(way, place, Judged(name, args), lambda *_: None, kind="delegation")
+    async def _delegate(self, way: Way, place: Place, name: str, task: str) -> None:
+        call = Judged(name, {"text": task})
+        await self._adapter.act(way, place, call, lambda *_: None, kind="delegation")
 
     # Memory and retrieval
 
@@ -281,6 +292,29 @@ class _Said:
         return replace(self._answer, text=str(content))
 
 
-def _judged(call: Call, answer: str, *, known: bool = True) -> Judged:
+def _judged(call: Call, answer: str, tool: Tool | None) -> Judged:
     """Return a call of the framework; models repeat their ids, so the answer's id belongs to it."""
-    return Judged(call.name, call.args, id=f"{answer}/{call.id}", known=known)
+    return Judged(
+        call.name,
+        call.args,
+        id=f"{answer}/{call.id}",
+        bind=None if tool is None else partial(_bound, tool),
+        known=tool is not None,
+    )
+
+
+def _bound(tool: Tool, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments as the body gets them, with its defaults.
+
+    Arguments that do not fit stay as they are: the framework reports the mistake.
+    """
+    try:
+        bound = inspect.signature(tool.function or tool.coroutine or dict).bind(**args)
+    except TypeError:
+        return dict(args)
+    bound.apply_defaults()
+    found = dict(bound.arguments)
+    for name, parameter in bound.signature.parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            found |= found.pop(name)
+    return found

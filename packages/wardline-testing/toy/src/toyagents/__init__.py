@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from toyagents.agents import Agent, HandOff
 from toyagents.hooks import Hook
+from toyagents.mcp import Server
 from toyagents.messages import Answer, Call, Event, Message, Request, ToolRequest
 from toyagents.runs import Context, Refused, Run, Suspend
 from toyagents.shelves import Memory, Retriever
@@ -28,6 +29,7 @@ __all__ = [
     "Request",
     "Retriever",
     "Run",
+    "Server",
     "Suspend",
     "Tool",
     "ToolRequest",
