@@ -135,7 +135,10 @@ async def _hand_over(adapter: Adapter, way: Way, place: Place, call: Call, targe
     The tool has run by now, so a pending approval is a refusal: a suspended run could not get its
     result back.
     """
-    handed = Call(target, {"tool": call.name}, f"{call.id}/{target}", parent=call.id)
+    said = [value for name, value in call.args.items() if name not in call.opaque]
+    task = said[0] if len(said) == 1 and isinstance(said[0], str) else ""
+    args = {"text": task, "tool": call.name}
+    handed = Call(target, args, f"{call.id}/{target}", parent=call.id)
     await adapter.act(way, place, handed, _nothing, kind="delegation")
 
 

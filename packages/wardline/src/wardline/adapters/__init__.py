@@ -19,9 +19,10 @@ from __future__ import annotations
 from wardline.adapters.adapter import Adapter
 from wardline.adapters.approvals import Suspend, Suspended
 from wardline.adapters.calls import Call
-from wardline.adapters.coverage import Covered
+from wardline.adapters.coverage import Covered, referred
 from wardline.adapters.place import Ids, Place
 from wardline.adapters.results import Plain, Result, ToolFailedError
+from wardline.adapters.runs import Memory, Runs
 from wardline.adapters.schemas import plain, received
 from wardline.adapters.tickets import Ticket, Tickets, same
 from wardline.adapters.versions import require_proved
@@ -32,9 +33,11 @@ __all__ = [
     "Call",
     "Covered",
     "Ids",
+    "Memory",
     "Place",
     "Plain",
     "Result",
+    "Runs",
     "Suspend",
     "Suspended",
     "Ticket",
@@ -44,6 +47,7 @@ __all__ = [
     "now",
     "plain",
     "received",
+    "referred",
     "require_proved",
     "same",
 ]
