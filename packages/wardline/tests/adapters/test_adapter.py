@@ -15,7 +15,7 @@ from wardline import (
     ContentWithheld,
     Reply,
 )
-from wardline.adapters import Adapter, Call, Place, Suspended, Ticket, Tickets, Way, now
+from wardline.adapters import Adapter, Call, Place, Suspended, Ticket, Tickets, Way, asked, now
 
 KINDS = ("tool_call", "model_call", "input", "output", "delegation")
 SYNC, LOOP = Way(loop=False), Way(loop=True)
@@ -522,3 +522,36 @@ def test_a_hook_that_waits_without_an_event_loop_is_stopped():
     waiting: Coroutine[Any, Any, None] = hook()
     with pytest.raises(RuntimeError, match="event loop that is not there"):
         now(waiting)
+
+
+def test_APPR_9_a_run_that_remembers_nothing_finds_its_place_by_the_approval(house, play):
+    guard = house.guard(
+        "approvers: [os:alice]\nrules: [{name: ask, tool: pay, action: require_approval}]"
+    )
+    toy, here = adapter(guard), place(guard).below("helper")
+    call = Call("pay", {"to": "bob"}, id="1")
+    with pytest.raises(ApprovalPending) as caught:
+        play(lambda way: toy.permit(way, here, call))
+    approval = guard.store.approval(caught.value.approval)
+    shown = asked(approval, "not yet")
+    assert (shown["tool"], shown["arguments"], shown["rule"]) == ("pay", {"to": "bob"}, "ask")
+    assert shown["why"] == "not yet"
+    assert shown["approvers"] == ["os:alice"]
+    guard.answer(approval.id, Reply("os:alice", approved=True, how="elsewhere"))
+    again = Place.again(guard, "toy", approval)
+    assert again.ids["agents"] == ["helper"]
+    assert play(lambda way: toy.act(way, again, call, lambda *_: "paid")) == "paid"
+
+
+def test_a_permit_that_was_taken_beforehand_is_the_one_that_is_used(house, play):
+    guard = house.guard()
+    toy, here = adapter(guard), place(guard)
+    call = Call("pay", {"to": "bob"}, id="1")
+
+    async def both(way: Way) -> Any:
+        permit = await toy.permit(way, here, call)
+        return await toy.act(way, here, call, lambda *_: "paid", permit=permit)
+
+    assert play(both) == "paid"
+    assert len(house.records("intent")) == 1
+    assert [one["status"] for one in house.records("outcome")] == ["succeeded"]

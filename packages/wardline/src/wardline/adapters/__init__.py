@@ -17,7 +17,7 @@ latter runs by `now(hook(...))`.
 from __future__ import annotations
 
 from wardline.adapters.adapter import Adapter
-from wardline.adapters.approvals import Suspend, Suspended
+from wardline.adapters.approvals import Suspend, Suspended, asked
 from wardline.adapters.calls import Call
 from wardline.adapters.coverage import Covered, referred
 from wardline.adapters.place import Ids, Place
@@ -44,6 +44,7 @@ __all__ = [
     "Tickets",
     "ToolFailedError",
     "Way",
+    "asked",
     "now",
     "plain",
     "received",

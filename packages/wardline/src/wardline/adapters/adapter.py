@@ -179,15 +179,19 @@ class Adapter:
         stored: Callable[[Any], Any] | None = None,
         usage: Callable[[Any], Mapping[str, int]] | None = None,
         suspend: Suspend | None = None,
+        permit: Permit | None = None,
     ) -> Any:
         """Authorise a call on its final arguments, run it on the guard's copy, judge what it returns.
 
         `body` gets those arguments, without the opaque ones, and the permit. `result` takes apart what
         it returns, `usage` says what it took. `stored` makes the framework's result of one that was
-        kept, where this very call has run before. Raises an `ActionRefused`, or what `body` raises.
+        kept, where this very call has run before. `permit` is the one of this very call, where the
+        framework had to be told beforehand whether it waits. Raises an `ActionRefused`, or what `body`
+        raises.
         """
         try:
-            permit = await self.permit(way, place, call, kind=kind, suspend=suspend)
+            if permit is None:
+                permit = await self.permit(way, place, call, kind=kind, suspend=suspend)
         except AlreadyRan as ran:
             if not ran.has_result or stored is None:
                 raise

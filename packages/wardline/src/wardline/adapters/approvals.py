@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from wardline.guard.guard import Guard
     from wardline.store.approvals import Approval
 
-__all__ = ["Suspend", "Suspended", "question", "take"]
+__all__ = ["Suspend", "Suspended", "asked", "question", "take"]
 
 Suspend: TypeAlias = Callable[[dict[str, Any]], Any]
 """Suspends a run with a question. It returns the answer (or an awaitable of it) where the framework goes
@@ -36,20 +37,33 @@ def question(
 ) -> dict[str, Any]:
     """Return what the person who answers gets to see; `why` says why the last answer did not count."""
     shown = pending.action.args if pending.action is not None else {}
-    asked: dict[str, Any] = {
+    return {
+        **asked(approval, why),
+        "arguments": {name: value for name, value in shown.items() if name not in opaque},
+        "rule": pending.rule,
+        "message": str(pending),
+    }
+
+
+def asked(approval: Approval, why: str = "") -> dict[str, Any]:
+    """Return the same for an approval that was read back from the store.
+
+    The arguments are then in their canonical form.
+    """
+    found: dict[str, Any] = {
         "approval": approval.id,
         "kind": approval.kind,
         "tool": approval.name,
-        "arguments": {name: value for name, value in shown.items() if name not in opaque},
-        "rule": pending.rule,
+        "arguments": json.loads(approval.arguments),
+        "rule": approval.requirements[0].rule,
         "reason": approval.reason,
-        "message": str(pending),
+        "message": f"`{approval.name}` waits for approval {approval.id}.",
         "approvers": sorted({one for need in approval.requirements for one in need.approvers}),
         "expires": datetime.fromtimestamp(approval.expires / 1_000_000, UTC).isoformat(),
     }
     if why:
-        asked["why"] = why
-    return asked
+        found["why"] = why
+    return found
 
 
 def take(guard: Guard, approval: Approval, answer: object) -> str:

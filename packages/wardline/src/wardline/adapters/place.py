@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from wardline.guard.guard import Guard
     from wardline.guard.session import Session
+    from wardline.store.approvals import Approval
 
 __all__ = ["Ids", "Place"]
 
@@ -65,8 +66,24 @@ class Place:
         if session == above.root or session == above.id:
             session = ""  # the agent outside passed its own conversation on
         opened = guard.session(session, parent=above.id)
-        agents = [*_path(guard, guard.acting()), *([agent] if agent else [])]
+        acting = guard.acting()
+        agents = [*_path(guard, acting.id, acting.chain), *([agent] if agent else [])]
         ids = Ids(session=opened.id, parent=above.id, run=run or opened.run().id, agents=agents)
+        return cls(guard, framework, ids)
+
+    @classmethod
+    def again(cls, guard: Guard, framework: str, approval: Approval) -> Place:
+        """Return the place in which an action was taken that waits for `approval`.
+
+        For frameworks whose suspended runs remember nothing of ours.
+        """
+        above = guard.here()
+        ids = Ids(
+            session=approval.session,
+            parent=above.id if above is not None else "",
+            run=approval.run,
+            agents=_path(guard, approval.principal, approval.chain),
+        )
         return cls(guard, framework, ids)
 
     @classmethod
@@ -75,11 +92,11 @@ class Place:
 
         For what a tool does by the framework beneath it, such as reading a memory.
         """
-        above = guard.here()
+        above, acting = guard.here(), guard.acting()
         if above is None:
             return None
-        ids = Ids(session=above.id, parent="", run="", agents=_path(guard, guard.acting()))
-        return cls(guard, framework, ids, guard.acting())
+        ids = Ids(session=above.id, parent="", run="", agents=_path(guard, acting.id, acting.chain))
+        return cls(guard, framework, ids, acting)
 
     def below(self, agent: str, *, session: str = "") -> Place:
         """Return the place of an agent that this one hands over to or calls.
@@ -135,10 +152,10 @@ def _descended(guard: Guard, agents: list[str]) -> Principal | None:
     return acting
 
 
-def _path(guard: Guard, acting: Principal) -> list[str]:
-    """Return the agents between the guard's principal and `acting`."""
+def _path(guard: Guard, acting: str, chain: tuple[str, ...]) -> list[str]:
+    """Return the agents between the guard's principal and `acting`, which acts on behalf of `chain`."""
     own = guard.principal
-    if acting.id == own.id or not acting.id.startswith(f"{own.id}/"):
+    if acting == own.id or not acting.startswith(f"{own.id}/"):
         return []
-    ids = [*acting.chain[len(own.chain) :], acting.id]
+    ids = [*chain[len(own.chain) :], acting]
     return [later.removeprefix(f"{earlier}/") for earlier, later in pairwise(ids)]
