@@ -60,13 +60,25 @@ class Scripted(Model):
         return self.answers.pop(0) if self.answers else [say("done")]
 
     async def get_response(
-        self, system_instructions: Any, input: Any, model_settings: Any, tools: Any, *a: Any, **k: Any
+        self,
+        system_instructions: Any,
+        input: Any,
+        model_settings: Any,
+        tools: Any,
+        *a: Any,
+        **k: Any,
     ) -> ModelResponse:
         usage = Usage(1, self.tokens - 3, output_tokens=3, total_tokens=self.tokens)
         return ModelResponse(self._next(input, tools), usage, None)
 
     async def stream_response(
-        self, system_instructions: Any, input: Any, model_settings: Any, tools: Any, *a: Any, **k: Any
+        self,
+        system_instructions: Any,
+        input: Any,
+        model_settings: Any,
+        tools: Any,
+        *a: Any,
+        **k: Any,
     ) -> Any:
         output = self._next(input, tools)
         for item in output:

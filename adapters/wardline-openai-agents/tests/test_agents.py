@@ -58,7 +58,9 @@ def test_ADPT_5_an_agent_as_a_tool_is_governed_below_the_outer_one(world):
     inner = Scripted([call("pay", "1", to="bob")])
     helper = Agent("helper", model=inner, tools=[world.pay])
     outer = Scripted([call("ask", "1", input="pay bob")])
-    play(govern(Agent("a", model=outer, tools=[helper.as_tool("ask", "Ask.")]), world.guard(NO_PAY)))
+    play(
+        govern(Agent("a", model=outer, tools=[helper.as_tool("ask", "Ask.")]), world.guard(NO_PAY))
+    )
     assert world.ran == []
     assert "no-pay" in outputs(inner)["1"]
     (asked,) = world.records("intent", kind="delegation")
@@ -83,7 +85,9 @@ def test_an_agent_that_a_tool_starts_by_itself_is_governed_without_being_told(wo
     @function_tool
     async def research(topic: str) -> str:
         """Research."""
-        return str((await Runner.run(Agent("lone", model=inner, tools=[world.pay]), topic)).final_output)
+        return str(
+            (await Runner.run(Agent("lone", model=inner, tools=[world.pay]), topic)).final_output
+        )
 
     @function_tool
     def sync_research(topic: str) -> str:

@@ -9,9 +9,16 @@ import json
 from typing import Any
 
 import pytest
-from agents import Agent, FunctionTool, ModelBehaviorError, RunHooks, Runner, function_tool
+from agents import (
+    Agent,
+    FunctionTool,
+    ModelBehaviorError,
+    RunHooks,
+    Runner,
+    function_tool,
+    tool_input_guardrail,
+)
 from agents import ToolGuardrailFunctionOutput as Verdict
-from agents import tool_input_guardrail
 from openai_world import Scripted, call, outputs
 from pydantic import BaseModel, field_validator
 
