@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from haystack.components.agents import State
     from haystack.hooks.protocol import Hook, HookPoint
 
-    from wardline.adapters import Ids
     from wardline_haystack._governor import Governor
 
 __all__ = ["GovernedHook", "questions", "with_hooks"]
@@ -113,7 +112,7 @@ class GovernedHook:
                 session = str(context.get("session") or "")
                 place = Place.open(guard, "haystack", session=session, agent=calling.get())
             else:
-                place = Place(guard, "haystack", _ids(parked[1]))
+                place = Place.restored(guard, "haystack", parked[1].get("place"))
             run = Run(self.governor, state, place)
             run.answers = {str(one.get("approval")): one for one in context.get("answers") or ()}
         current.set(run)
@@ -267,16 +266,6 @@ def _parked(messages: Sequence[ChatMessage]) -> tuple[int, Mapping[str, Any]] | 
         if messages[number].tool_calls and isinstance(note, Mapping):
             return number, note
     return None
-
-
-def _ids(note: Mapping[str, Any]) -> Ids:
-    place = note["place"]
-    return {
-        "session": str(place["session"]),
-        "parent": str(place["parent"]),
-        "run": str(place["run"]),
-        "agents": [str(one) for one in place["agents"]],
-    }
 
 
 def _stands_for(message: ChatMessage, waits: Sequence[Asked]) -> bool:

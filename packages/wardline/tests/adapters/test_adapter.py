@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from wardline import (
     ApprovalPending,
     ConfigurationError,
     ContentWithheld,
+    Principal,
     Reply,
 )
 from wardline.adapters import Adapter, Call, Place, Suspended, Ticket, Tickets, Way, asked, now
@@ -441,6 +443,44 @@ def test_a_place_survives_a_restart_as_its_ids(make):
     assert again.ids == first.ids
     assert again.principal == first.principal
     assert first.below("x").ids["session"] != "thread"
+
+
+def test_whoever_else_a_guard_lets_act_stays_in_the_chain(house):
+    guard = house.guard(principal="service")
+    toy = adapter(guard)
+    ids = {"session": "s", "parent": "", "run": "r", "agents": []}
+    planner = Principal("planner", chain=("boss",), roles=("buyer",), assurance="claimed")
+    above = Place(guard, "toy", ids, planner)
+
+    def body(args: Any, permit: Any) -> str:
+        inner = place(guard, agent="clerk")
+        kept = json.loads(json.dumps(inner.ids))
+        again = Place.restored(guard, "toy", kept)
+        assert again.principal == inner.principal
+        assert inner.principal.roles == ("buyer",)
+        now(toy.act(SYNC, again.below("intern"), Call("pay", {}), lambda *_: "x"))
+        return "done"
+
+    now(toy.act(SYNC, above, Call("ask", {}), body))
+    asked, paid = house.records("intent")
+    assert (asked["principal"]["id"], asked["principal"]["chain"]) == ("planner", ["boss"])
+    assert paid["principal"]["id"] == "planner/clerk/intern"
+    assert paid["principal"]["chain"] == ["boss", "planner", "planner/clerk"]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        None,
+        {},
+        "s",
+        {"session": "s", "parent": "", "run": 3, "agents": []},
+        {"session": "s", "parent": "", "run": "r", "agents": [], "caller": {"id": "x"}},
+    ],
+)
+def test_a_state_that_does_not_say_where_a_run_was_is_refused(make, kept):
+    with pytest.raises(ConfigurationError, match="does not say where it was"):
+        Place.restored(make(), "toy", kept)
 
 
 def test_a_governed_function_inside_a_place_belongs_to_it(house):

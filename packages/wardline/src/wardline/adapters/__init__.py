@@ -20,7 +20,7 @@ from wardline.adapters.adapter import Adapter
 from wardline.adapters.approvals import Suspend, Suspended, asked
 from wardline.adapters.calls import Call
 from wardline.adapters.coverage import Covered, referred
-from wardline.adapters.place import Ids, Place
+from wardline.adapters.place import Caller, Ids, Place
 from wardline.adapters.results import Plain, Result, ToolFailedError
 from wardline.adapters.runs import Memory, Runs
 from wardline.adapters.schemas import plain, received
@@ -31,6 +31,7 @@ from wardline.adapters.way import Way, now
 __all__ = [
     "Adapter",
     "Call",
+    "Caller",
     "Covered",
     "Ids",
     "Memory",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from wardline.action import Action, Principal
+from wardline.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,16 +17,30 @@ if TYPE_CHECKING:
     from wardline.guard.session import Session
     from wardline.store.approvals import Approval
 
-__all__ = ["Ids", "Place"]
+__all__ = ["Caller", "Ids", "Place"]
+
+
+class Caller(TypedDict):
+    """Somebody else than the guard's own principal, for whom agents act here."""
+
+    id: str
+    name: str
+    assurance: str
+    chain: list[str]
+    roles: list[str]
 
 
 class Ids(TypedDict):
-    """What a framework's state has to remember, so that a resumed run stays where it was."""
+    """What a framework's state has to remember, so that a resumed run stays where it was.
+
+    `agents` were called one by the other, the first by `caller`, or by the guard's own principal.
+    """
 
     session: str
     parent: str
     run: str
     agents: list[str]
+    caller: NotRequired[Caller]
 
 
 class Place:
@@ -42,8 +57,8 @@ class Place:
     ) -> None:
         self.guard = guard
         self.framework = framework
-        self.ids = ids
-        self.principal = principal or _descended(guard, ids["agents"])
+        self.ids: Ids = ids if principal is None else _led_by(guard, ids, principal)
+        self.principal = _acting(guard, self.ids)
         # The guard knows a session only as long as somebody holds it.
         self.session: Session = guard.session(ids["session"], parent=ids["parent"])
         self._run = self.session.run(ids["run"])
@@ -66,10 +81,25 @@ class Place:
         if session == above.root or session == above.id:
             session = ""  # the agent outside passed its own conversation on
         opened = guard.session(session, parent=above.id)
-        acting = guard.acting()
-        agents = [*_path(guard, acting.id, acting.chain), *([agent] if agent else [])]
-        ids = Ids(session=opened.id, parent=above.id, run=run or opened.run().id, agents=agents)
+        ids = Ids(session=opened.id, parent=above.id, run=run or opened.run().id, agents=[])
+        ids = _led_by(guard, ids, guard.acting())
+        if agent:
+            ids["agents"].append(agent)
         return cls(guard, framework, ids)
+
+    @classmethod
+    def restored(cls, guard: Guard, framework: str, kept: object) -> Place:
+        """Return the place whose ids a framework's state has kept.
+
+        Raises `ConfigurationError` for what are no ids.
+        """
+        try:
+            return cls(guard, framework, _ids(kept))
+        except (KeyError, TypeError) as error:
+            raise ConfigurationError(
+                f"the state of this run does not say where it was ({type(error).__name__}: {error}); "
+                "start a new one"
+            ) from error
 
     @classmethod
     def again(cls, guard: Guard, framework: str, approval: Approval) -> Place:
@@ -78,13 +108,9 @@ class Place:
         For frameworks whose suspended runs remember nothing of ours.
         """
         above = guard.here()
-        ids = Ids(
-            session=approval.session,
-            parent=above.id if above is not None else "",
-            run=approval.run,
-            agents=_path(guard, approval.principal, approval.chain),
-        )
-        return cls(guard, framework, ids)
+        parent = above.id if above is not None else ""
+        ids = Ids(session=approval.session, parent=parent, run=approval.run, agents=[])
+        return cls(guard, framework, ids, Principal(approval.principal, chain=approval.chain))
 
     @classmethod
     def here(cls, guard: Guard, framework: str) -> Place | None:
@@ -92,11 +118,11 @@ class Place:
 
         For what a tool does by the framework beneath it, such as reading a memory.
         """
-        above, acting = guard.here(), guard.acting()
+        above = guard.here()
         if above is None:
             return None
-        ids = Ids(session=above.id, parent="", run="", agents=_path(guard, acting.id, acting.chain))
-        return cls(guard, framework, ids, acting)
+        ids = Ids(session=above.id, parent="", run="", agents=[])
+        return cls(guard, framework, ids, guard.acting())
 
     def below(self, agent: str, *, session: str = "") -> Place:
         """Return the place of an agent that this one hands over to or calls.
@@ -107,9 +133,10 @@ class Place:
         agents = [*self.ids["agents"], agent]
         if session == self.ids["session"]:
             return Place(self.guard, self.framework, {**self.ids, "agents": agents})
-        opened = self.guard.session(session, parent=self.ids["session"])
-        ids = Ids(session=opened.id, parent=self.ids["session"], run=opened.run().id, agents=agents)
-        return Place(self.guard, self.framework, ids)
+        parent = self.ids["session"]
+        opened = self.guard.session(session, parent=parent)
+        new = {"session": opened.id, "parent": parent, "run": opened.run().id, "agents": agents}
+        return Place(self.guard, self.framework, {**self.ids, **new})  # type: ignore[typeddict-item]
 
     def action(
         self, kind: str, name: str, args: Mapping[str, Any], *, call_id: str = "", parent: str = ""
@@ -140,22 +167,63 @@ class Place:
         self._run.__exit__(kind, error, trace)
 
 
-def _descended(guard: Guard, agents: list[str]) -> Principal | None:
-    """Return who acts where `agents` were called one by the other, below the guard's principal."""
-    if not agents:
+def _acting(guard: Guard, ids: Ids) -> Principal | None:
+    """Return who acts where `agents` were called one by the other; None for the guard's own."""
+    caller = ids.get("caller")
+    if not ids["agents"] and caller is None:
         return None
     acting = guard.principal
-    for agent in agents:
+    if caller is not None:
+        acting = replace(
+            acting,
+            id=caller["id"],
+            name=caller["name"],
+            assurance=caller["assurance"],
+            chain=tuple(caller["chain"]),
+            roles=tuple(caller["roles"]),
+        )
+    for agent in ids["agents"]:
         acting = replace(
             acting, id=f"{acting.id}/{agent}", name=agent, chain=(*acting.chain, acting.id)
         )
     return acting
 
 
-def _path(guard: Guard, acting: str, chain: tuple[str, ...]) -> list[str]:
-    """Return the agents between the guard's principal and `acting`, which acts on behalf of `chain`."""
+def _led_by(guard: Guard, ids: Ids, acting: Principal) -> Ids:
+    """Return the ids with `acting` as who acts."""
     own = guard.principal
-    if acting == own.id or not acting.startswith(f"{own.id}/"):
-        return []
-    ids = [*chain[len(own.chain) :], acting]
-    return [later.removeprefix(f"{earlier}/") for earlier, later in pairwise(ids)]
+    made = Ids(session=ids["session"], parent=ids["parent"], run=ids["run"], agents=[])
+    below = [*acting.chain[len(own.chain) :], acting.id]
+    if acting.id == own.id and acting.chain == own.chain:
+        return made
+    if below[0] == own.id and all(two.startswith(f"{one}/") for one, two in pairwise(below)):
+        made["agents"] = [two.removeprefix(f"{one}/") for one, two in pairwise(below)]
+        return made
+    made["caller"] = Caller(
+        id=acting.id,
+        name=acting.name,
+        assurance=acting.assurance,
+        chain=list(acting.chain),
+        roles=list(acting.roles),
+    )
+    return made
+
+
+def _ids(kept: Any) -> Ids:
+    """Return ids that went through somebody's JSON; raises `KeyError` or `TypeError`."""
+    made = Ids(session="", parent="", run="", agents=_texts(kept["agents"]))
+    made["session"], made["parent"], made["run"] = _texts(
+        [kept["session"], kept["parent"], kept["run"]]
+    )
+    if "caller" in kept:
+        caller = kept["caller"]
+        id, name, assurance = _texts([caller["id"], caller["name"], caller["assurance"]])
+        chain, roles = _texts(caller["chain"]), _texts(caller["roles"])
+        made["caller"] = Caller(id=id, name=name, assurance=assurance, chain=chain, roles=roles)
+    return made
+
+
+def _texts(values: Any) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+        raise TypeError(f"{values!r} are no ids")
+    return list(values)
