@@ -250,8 +250,9 @@ def _settings_first(path: Path) -> list[str]:
 
 @nox.session
 def integration(session: nox.Session) -> None:
-    """Architecture, faults, crashes, concurrency, the README and the examples."""
-    adapters = [ROOT / "adapters" / "wardline-langchain"]
+    """Architecture, faults, crashes, concurrency, the README, and two frameworks in two processes."""
+    names = ("wardline-langchain", "wardline-mcp", "wardline-openai-agents")
+    adapters = [ROOT / "adapters" / name for name in names]
     session.install(*_group("test"), "nox", "uv", *FAST, *_editable(*PACKAGES, *adapters))
     session.install("langgraph-checkpoint-sqlite")
     others = "--ignore=integration-tests/packs"  # a session of their own
