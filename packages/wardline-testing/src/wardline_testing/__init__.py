@@ -32,7 +32,7 @@ from wardline_testing.harness import Denial, Harness
 from wardline_testing.report import RunReport
 from wardline_testing.scene import Scene, Shelf
 from wardline_testing.script import AgentSpec, Say, ToolCall
-from wardline_testing.suite import AdapterConformance
+from wardline_testing.suite import AdapterConformance, ProtocolConformance
 from wardline_testing.tools import Probe, Start, Tool
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "NotWhatHappened",
     "Overrun",
     "Probe",
+    "ProtocolConformance",
     "RanDespiteDenial",
     "RunReport",
     "Say",

@@ -70,16 +70,22 @@ class Harness:
 
     async def write_memory(self, scene: Scene, text: str) -> None:
         """Write `text` by the framework's memory, governed, in front of `scene.memory`."""
-        raise NotImplementedError
+        raise _missing("write_memory")
 
     async def read_memory(self, scene: Scene, query: str) -> str:
         """Read by the framework's memory, governed; return the text that an agent would get."""
-        raise NotImplementedError
+        raise _missing("read_memory")
 
     async def retrieve(self, scene: Scene, query: str) -> str:
         """Retrieve by the framework's retriever, governed, in front of `scene.documents`."""
-        raise NotImplementedError
+        raise _missing("retrieve")
 
     async def coverage(self, scene: Scene) -> Sequence[Covered]:
         """Build the scene's agent with its `ungoverned` tools and return the adapter's `coverage` of it."""
-        raise NotImplementedError
+        raise _missing("coverage")
+
+
+def _missing(name: str) -> NotImplementedError:
+    return NotImplementedError(
+        f"the harness has no `{name}`: write it, or declare in `gaps` why it cannot be written"
+    )

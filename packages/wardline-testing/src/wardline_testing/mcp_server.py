@@ -1,4 +1,4 @@
-"""A small MCP server over stdio: `python -m wardline_testing.mcp_server FILE`.
+"""A small MCP server over stdio: `python mcp_server.py FILE`.
 
 Its tools `mcp_pay(to)` and `mcp_shell(command)` write a line into FILE, which is how the kit learns what
 really ran. Standard library alone, so that no framework's own MCP package is asked about itself.
@@ -19,7 +19,7 @@ _LATEST = "2025-06-18"
 
 def command(file: Path) -> tuple[str, ...]:
     """Return the command that starts the server, with `file` as its mark."""
-    return (sys.executable, "-m", "wardline_testing.mcp_server", str(file))
+    return (sys.executable, __file__, str(file))  # clients start servers in a bare environment
 
 
 def main(file: Path) -> None:

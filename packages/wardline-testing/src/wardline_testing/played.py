@@ -26,9 +26,9 @@ from wardline_testing.harness import Denial
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from wardline_testing.harness import Harness
     from wardline_testing.report import RunReport
     from wardline_testing.scene import Scene
+    from wardline_testing.suite.base import Room
     from wardline_testing.tools import Start
     from wardline_testing.world import Decided, World
 
@@ -96,7 +96,7 @@ def in_thread(work: Callable[[], Any], deadline: float = DEADLINE) -> Ending:
     return ending
 
 
-def _to_its_end(harness: Harness, scene: Scene) -> RunReport:
+def _to_its_end(harness: Room, scene: Scene) -> RunReport:
     """Run the harness: without an event loop for `sync`, in a new one otherwise."""
     if scene.path != "sync":
         return asyncio.run(harness.run(scene))
@@ -114,7 +114,7 @@ def _to_its_end(harness: Harness, scene: Scene) -> RunReport:
 
 
 def drive(
-    harness: Harness, scene: Scene, deadline: float = DEADLINE
+    harness: Room, scene: Scene, deadline: float = DEADLINE
 ) -> tuple[RunReport | None, BaseException | None]:
     """Play a scene; return the report, or the exception that ended the run.
 
@@ -132,6 +132,9 @@ def drive(
             wish(agent)
 
     scene.spoke = spoke
+    if not harness.has_model and scene.probe is not None:
+        scene.probe.watch = witness.look
+    before = len(scene.probe.starts) if scene.probe is not None else 0
     ending = in_thread(lambda: _to_its_end(harness, scene), deadline)
     scene.spoke = wish
     error = ending.error
@@ -139,10 +142,14 @@ def drive(
         raise error
     if type(error).__module__.startswith(("_pytest", "pytest")):
         raise Crashed(f"the harness skipped or failed by itself: {error}") from error
-    if spoken and not witness.seen:
+    if harness.has_model:
+        called, where = bool(spoken), "`Scene.speak`: call it from the framework's own model class"
+    else:
+        called = scene.probe is not None and len(scene.probe.starts) > before
+        where = "a tool's body: give the body to the framework, and do not call it yourself"
+    if called and not witness.seen:
         raise FrameworkMissing(
-            f"the model was called, but not by {', '.join(type(harness).distributions)}: no file of "
-            "these was on the stack of `Scene.speak`. Call it from the framework's own model class"
+            f"no file of {', '.join(type(harness).distributions)} was on the stack of {where}"
         )
     return ending.value, error
 
@@ -259,7 +266,7 @@ class Played:
             )
         if why and why not in text:
             raise SilentDenial(f"the refusal of {call_id!r} does not say why ({why}): {text!r}")
-        if not self.heard(why or "not run", agent):
+        if self.world.harness.has_model and not self.heard(why or "not run", agent):
             raise SilentDenial(
                 f"the model of `{agent}` was never told that {call_id!r} was refused"
             )

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
 
-    from wardline_testing.harness import Harness
     from wardline_testing.played import Played
     from wardline_testing.scene import EntryPoint, Scene
+    from wardline_testing.suite.base import Room
 
 __all__ = ["ALICE", "ASKING", "continued", "in_a_new_process", "main", "scenario"]
 
@@ -61,7 +61,7 @@ def continued(
 
 
 def in_a_new_process(
-    harness: Harness, played: Played, *, me: str, answer: Mapping[str, Any] | None = None
+    harness: Room, played: Played, *, me: str, answer: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Go on with a suspended run in another process; return what ran there and how it ended."""
     cls = type(harness)

@@ -27,7 +27,10 @@ class Start:
 
 
 class Probe:
-    """Where bodies write down that they started. Safe under threads."""
+    """Where bodies write down that they started. Safe under threads.
+
+    `watch` is called, by the kit's wish, whenever a body starts.
+    """
 
     def __init__(
         self, intents: Callable[[], int] = lambda: 0, refusals: Callable[[], int] = lambda: 0
@@ -36,13 +39,15 @@ class Probe:
         self._refusals = refusals
         self._lock = threading.Lock()
         self._starts: list[Start] = []
+        self.watch: Callable[[], None] | None = None
 
     def started(self, tool: str, args: Mapping[str, Any]) -> None:
         """Write down that the body of `tool` started with `args`."""
-        held = self._intents(), time.monotonic(), self._refusals()
-        start = Start(tool, copy.deepcopy(dict(args)), *held)
-        with self._lock:
-            self._starts.append(start)
+        if self.watch is not None:
+            self.watch()
+        with self._lock:  # what the ledger holds is counted in the order of the starts
+            held = self._intents(), time.monotonic(), self._refusals()
+            self._starts.append(Start(tool, copy.deepcopy(dict(args)), *held))
 
     @property
     def starts(self) -> list[Start]:

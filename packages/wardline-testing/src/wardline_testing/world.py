@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wardline import Store
-    from wardline_testing.harness import Harness
     from wardline_testing.scene import EntryPoint
     from wardline_testing.script import AgentSpec
+    from wardline_testing.suite.base import Room
 
 __all__ = ["DONE", "SECRET", "WHY", "Decided", "Kit", "Toolbox", "World"]
 
@@ -168,7 +168,7 @@ class World:
 
     def __init__(
         self,
-        harness: Harness,
+        harness: Room,
         home: Path,
         policy: str,
         *,
@@ -256,7 +256,7 @@ def _plain(value: Any) -> Any:
 class Kit:
     """Makes the worlds of one test, and ends them with it."""
 
-    def __init__(self, harness: Harness, folder: Path) -> None:
+    def __init__(self, harness: Room, folder: Path) -> None:
         self.harness = harness
         self.folder = folder
         self._worlds: list[World] = []

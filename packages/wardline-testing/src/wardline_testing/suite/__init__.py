@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from wardline_testing.suite.conformance import AdapterConformance
+from wardline_testing.suite.conformance import AdapterConformance, ProtocolConformance
 
-__all__ = ["AdapterConformance"]
+__all__ = ["AdapterConformance", "ProtocolConformance"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import pytest
 
@@ -32,7 +32,12 @@ def needs(*, path: str = "", kind: str = "") -> Callable[[Test], Test]:
 
 
 class Room(Harness):
-    """A part of the suite. Its tests take `path` and `on_denied` for each that the harness declares."""
+    """A part of the suite. Its tests take `path` and `on_denied` for each that the harness declares.
+
+    `has_model` says whether a model is there that hears of results and refusals.
+    """
+
+    has_model: ClassVar[bool] = True
 
     @pytest.fixture
     def kit(self, tmp_path: Path) -> Iterator[Kit]:

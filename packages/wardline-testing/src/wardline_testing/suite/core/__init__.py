@@ -10,8 +10,12 @@ from wardline_testing.suite.core.machinery import BrokenMachinery
 from wardline_testing.suite.core.neighbours import Neighbours
 from wardline_testing.suite.core.streams import Streams
 
-__all__ = ["Core"]
+__all__ = ["Core", "SingleCalls"]
 
 
-class Core(Decisions, Arguments, BrokenMachinery, Batches, Neighbours, Streams, Agents):
+class SingleCalls(Decisions, Arguments, BrokenMachinery, Neighbours):
+    """What of the core holds for single calls, whoever makes them."""
+
+
+class Core(SingleCalls, Batches, Streams, Agents):
     """All of the core tier."""

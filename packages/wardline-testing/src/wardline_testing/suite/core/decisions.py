@@ -52,13 +52,13 @@ class Decisions(Room):
                 f"the action says that its framework is {framework!r}, the harness says "
                 f"{type(self).framework!r}"
             )
-        if DONE not in final:
+        if self.has_model and DONE not in final:
             raise Mismatch(f"the model ended with {DONE!r}, the run with {final!r}")
         if played.report.refused:
             raise Mismatch(
                 f"nothing was refused, but the report says {dict(played.report.refused)}"
             )
-        if not played.heard("paid alice 3"):
+        if self.has_model and not played.heard("paid alice 3"):
             raise Mismatch("the model never got the result of the tool")
 
     def test_denied_by_name(

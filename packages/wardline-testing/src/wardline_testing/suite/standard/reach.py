@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wardline_testing.scene import EntryPoint
     from wardline_testing.world import Kit, World
 
-__all__ = ["Reach"]
+__all__ = ["Governed", "Reach"]
 
 _NO_MCP_SHELL = f"rules: [{{name: no-shell, tool: '*shell', action: deny, reason: {WHY}}}]"
 
@@ -58,6 +58,10 @@ class Reach(Room):
             raise NotJudged(f"two calls were to be judged; the ledger says {world.decisions()}")
         played.visible("c2", WHY)
 
+
+class Governed(Room):
+    """What the adapter says that it governs."""
+
     def test_coverage_lists_what_is_governed(self, kit: Kit) -> None:
         """The adapter's `coverage` has every tool and every inner agent, and says that they are governed."""
         world = kit.world()
@@ -66,7 +70,9 @@ class Reach(Room):
             lines = [one for one in found if one.name == name and one.kind == "tool_call"]
             if not lines or not all(one.governed for one in lines):
                 raise Mismatch(f"`{name}` is governed; `coverage` says {lines}")
-        if not any(one.name == "helper" or one.owner == "helper" for one in found):
+        if not self.has_model:
+            return
+        if not any("helper" in (one.name, one.owner) for one in found):
             raise Mismatch(f"the inner agent is missing: {found}")
         if not any(one.kind == "model_call" for one in found) and "model_call" in type(self).kinds:
             raise Mismatch(f"the models are missing: {found}")
@@ -80,7 +86,9 @@ class Reach(Room):
             raise Mismatch(f"`freeze` is not governed; `coverage` says {lines}")
 
     def _covered(self, world: World, **options: object) -> Sequence[Covered]:
-        agent = nested(world, type(self).nesting[0])
+        agent = AgentSpec(tools=world.tools.all)
+        if self.has_model:
+            agent = nested(world, type(self).nesting[0])
         scene = world.scene(agent, type(self).paths[0], **options)
         found: Sequence[Covered] = in_thread(lambda: asyncio.run(self.coverage(scene))).get()
         return found
