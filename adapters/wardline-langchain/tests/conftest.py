@@ -24,6 +24,13 @@ from wardline_langchain import WardlineMiddleware
 USAGE = {"input_tokens": 60, "output_tokens": 40, "total_tokens": 100}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """LangChain silences this warning of its own for the whole process, which two threads undo."""
+    config.addinivalue_line(
+        "filterwarnings", "ignore:Support for class-based `config`:DeprecationWarning"
+    )
+
+
 CATALOGUE = """
 tools:
   read_file: {effects: [read], args: {path: string}}

@@ -20,13 +20,14 @@ require_proved(
     },
 )
 
+from wardline_langchain._coverage import coverage  # noqa: E402
 from wardline_langchain._middleware import (  # noqa: E402
     KINDS,
     WardlineMiddleware,
     govern_middleware,
 )
 
-__all__ = ["KINDS", "WardlineMiddleware", "framework", "govern_middleware"]
+__all__ = ["KINDS", "WardlineMiddleware", "coverage", "framework", "govern_middleware"]
 
 framework = "langchain"
 """The distribution whose version `wardline doctor` shows."""

@@ -113,7 +113,7 @@ class WardlineMiddleware(AgentMiddleware[GovernedState, Any, Any]):
     async def _before_agent(self, way: Way, state: Any) -> Update | None:
         guard = self.guard
         with guard.refusing("input", "input"):
-            place = open_place(guard, get_config())
+            place = open_place(guard, get_config(), state["messages"])
         update: Update = {IDS: place.ids, RELEASED: ""}
         if not guard.policies.speaks_of("input"):
             return update

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired
 
 from langchain.agents.middleware.types import AgentState, PrivateStateAttr
+from langgraph.runtime import get_runtime
 from langgraph.types import interrupt
 
 from wardline import ConfigurationError, Guard
-from wardline.adapters import Ids, Place
+from wardline.adapters import Ids, Place, Runs
 from wardline_langchain._backstop import TICKETS
+from wardline_langchain._results import led_here
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -19,6 +21,8 @@ __all__ = ["IDS", "RELEASED", "GovernedState", "open_place", "place_of", "suspen
 
 IDS = "wardline"
 RELEASED = "wardline_released"
+
+_RUNS = Runs()  # the control object is what all graphs of a run share and no other run has
 
 
 class GovernedState(AgentState[Any]):
@@ -40,24 +44,34 @@ def _checkpointer(config: RunnableConfig) -> bool:
     return bool(config.get("configurable", {}).get("__pregel_checkpointer"))
 
 
-def open_place(guard: Guard, config: RunnableConfig) -> Place:
-    """Return the place of an agent that starts now.
+def open_place(guard: Guard, config: RunnableConfig, messages: Iterable[Any]) -> Place:
+    """Return the place of an agent that starts now, to which `messages` have come.
 
-    The session is the thread, if there is one that is kept, else a fresh one. An agent that is called
-    inside a governed action or stands in a graph with others acts under its own name.
+    The session is the thread, if there is one that is kept, else one for each run; agents in one graph
+    share it. An agent that is called inside a governed action has one below that action's. It acts under
+    its own name there, and where the conversation was handed over to it.
     """
-    thread = config.get("configurable", {}).get("thread_id")
-    kept = str(thread) if thread is not None and _checkpointer(config) else ""
-    inside = guard.here() is not None
-    place = Place.open(guard, "langchain", session=kept, agent=_name(config))
-    nested = "|" in str(config.get("configurable", {}).get("checkpoint_ns", ""))
-    if nested and not inside:
-        return place.below(_name(config), session=place.ids["session"])
+    found = config.get("configurable", {})
+    kept = str(found["thread_id"]) if "thread_id" in found and _checkpointer(config) else ""
+    if guard.here() is not None:
+        return Place.open(guard, "langchain", session=kept, agent=_name(config))
+    memory = _RUNS.of(get_runtime().control)
+    session = kept or memory.known((guard, "session"), lambda: guard.session().id)
+    ids = Ids(session=session, parent="", run="", agents=led_here(messages, _node(config)))
+    run = memory.known((guard, session), lambda: guard.session(session).run().id)
+    place = Place(guard, "langchain", {**ids, "run": run})
+    memory.known((guard, session, "place"), lambda: place)  # nobody else may hold the session yet
     return place
 
 
+def _node(config: RunnableConfig) -> str:
+    """Return the node of another graph as which the agent stands there, "" where it does not."""
+    graph = str(config.get("configurable", {}).get("checkpoint_ns", "")).rpartition("|")[0]
+    return graph.rpartition("|")[2].partition(":")[0]
+
+
 def _name(config: RunnableConfig) -> str:
-    """Return the name of an agent that another one reached; without one, the tool's that called it."""
+    """Return the name of an agent that a tool calls; without one, that of the tool."""
     name = config.get("metadata", {}).get("lc_agent_name")
     ticket = TICKETS.current()
     return str(name or (ticket.name if ticket is not None else "") or "agent")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +12,10 @@ from langgraph.types import Command, Send
 
 from wardline import ConfigurationError
 
-__all__ = ["Result", "as_content"]
+__all__ = ["Result", "as_content", "led_here"]
 
 _END = "__end__"
+_HANDED = "wardline_handed_over"
 
 
 def as_content(value: Any) -> Any:
@@ -51,12 +52,17 @@ class Result:
     @property
     def targets(self) -> list[str]:
         """The nodes to which the result sends the conversation."""
-        gotos = [item.goto for item in self._items if isinstance(item, Command)]
-        flat = [
-            one for goto in gotos for one in (goto if isinstance(goto, list | tuple) else [goto])
+        return [name for item in self._items for name in _targets(item)]
+
+    def handing(self, agents: Mapping[str, list[str]]) -> Any:
+        """Return the result with a note for each target: the `agents` that led to it."""
+        items = [
+            _rebuilt(item, [_noted(message, agents) for message in group])
+            if group and _targets(item)
+            else item
+            for item, group in zip(self._items, self._messages, strict=True)
         ]
-        names = [one.node if isinstance(one, Send) else str(one) for one in flat]
-        return [name for name in names if name != _END]
+        return items if self._many else items[0]
 
     def released(self, content: Any) -> Any:
         """Return the result with `content` in the place of what was judged."""
@@ -74,6 +80,32 @@ class Result:
             for item, group in zip(self._items, self._messages, strict=True)
         ]
         return items if self._many else items[0]
+
+
+def led_here(messages: Iterable[Any], node: str) -> list[str]:
+    """Return the agents by whose handoffs the conversation came to `node`, as a result noted them."""
+    for message in reversed([*messages]):
+        if isinstance(message, ToolMessage):
+            noted = message.response_metadata.get(_HANDED)
+            found = noted.get(node) if isinstance(noted, dict) else None
+            if isinstance(found, list) and found[-1:] == [node]:
+                return [str(one) for one in found]
+    return []
+
+
+def _targets(item: Any) -> list[str]:
+    if not isinstance(item, Command):
+        return []
+    gotos = item.goto if isinstance(item.goto, list | tuple) else [item.goto]
+    names = [one.node if isinstance(one, Send) else str(one) for one in gotos]
+    return [name for name in names if name != _END]
+
+
+def _noted(message: BaseMessage, agents: Mapping[str, list[str]]) -> BaseMessage:
+    if not isinstance(message, ToolMessage):
+        return message
+    noted = {**message.response_metadata, _HANDED: dict(agents)}
+    return message.model_copy(update={"response_metadata": noted})
 
 
 def _messages(item: Any) -> list[BaseMessage]:

@@ -20,6 +20,7 @@ require_proved(
     },
 )
 
+from wardline_langgraph._coverage import coverage  # noqa: E402
 from wardline_langgraph._governor import KINDS  # noqa: E402
 from wardline_langgraph._model import GovernedModel  # noqa: E402
 from wardline_langgraph._node import GovernedToolNode  # noqa: E402
@@ -32,6 +33,7 @@ __all__ = [
     "GovernedRetriever",
     "GovernedStore",
     "GovernedToolNode",
+    "coverage",
     "framework",
 ]
 

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import sys
-from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.messages import HumanMessage
 from langgraph.config import get_config
 from langgraph.runtime import get_runtime
 from langgraph.types import interrupt
 
-from wardline import ConfigurationError, Guard
-from wardline.adapters import Ids, Place
+from wardline.adapters import Ids, Memory, Place, Runs
 from wardline_langgraph._backstop import TICKETS
+from wardline_langgraph._results import led_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from langchain_core.runnables import RunnableConfig
 
-__all__ = ["Run", "current_run", "place_of", "suspending", "suspending_here", "task_id"]
+    from wardline import Guard
 
-R = TypeVar("R")
+__all__ = ["current_run", "place_of", "suspending", "suspending_here", "task_id"]
 
 
 def suspending(config: RunnableConfig) -> Callable[[Any], Any] | None:
@@ -49,99 +47,55 @@ def place_of(guard: Guard, messages: Iterable[Any] = ()) -> Place:
 
     The session is the thread, if there is one that is kept, else one for each run of the graph. A graph
     that runs inside a governed action has a session below that action's and acts as the tool that it
-    runs in. Outside any graph, each call is a session of its own.
+    runs in; who was handed the conversation acts under its own name. Outside any graph, each call is a
+    session of its own.
     """
-    run = current_run()
-    if run is None:
+    memory = current_run()
+    if memory is None:
         return Place.open(guard, "langgraph")
-    config = get_config()
+    config, conversation = get_config(), [*messages]
     found = config.get("configurable", {})
     thread = str(found["thread_id"]) if "thread_id" in found and _checkpointer(config) else ""
     graph = str(found.get("checkpoint_ns", "")).rpartition("|")[0]
     above = guard.here()
     if above is None:
-        session = thread or run.known((guard,), lambda: guard.session().id)
-        ids = Ids(session=session, parent="", run="", agents=_nodes(graph))
+        session = thread or memory.known((guard, "session"), lambda: guard.session().id)
+        agents = _agents(graph, conversation)
+        ids = Ids(session=session, parent="", run="", agents=agents)
     else:
         own = thread not in ("", above.root, above.id)
         session = thread if own else f"{above.id}/{graph}"
         ticket = TICKETS.current()
         name = ticket.name if ticket is not None else "graph"
         ids = Place.open(guard, "langgraph", session=session, agent=name).ids
-    said = next((one.id for one in reversed([*messages]) if isinstance(one, HumanMessage)), None)
-    fresh = f"{session}/{said}" if said else guard.session(session).run().id
-    place = Place(guard, "langgraph", {**ids, "run": run.known((guard, session), lambda: fresh)})
-    run.held[guard, session] = place  # the guard knows a session only as long as somebody holds it
+    said = [one.id for one in conversation if isinstance(one, HumanMessage) and one.id]
+    fresh = f"{session}/{said[-1]}" if said else guard.session(session).run().id
+    place = Place(guard, "langgraph", {**ids, "run": memory.known((guard, session), lambda: fresh)})
+    memory.known((guard, session, "place"), lambda: place)  # nobody else may hold the session yet
     return place
 
 
-def _nodes(graph: str) -> list[str]:
-    """Return the nodes in which a graph stands, from the namespace of its checkpoints."""
-    names = (part.partition(":")[0] for part in graph.split("|"))
-    return [name for name in names if name and not name.isdigit()]
+def _agents(graph: str, messages: list[Any]) -> list[str]:
+    """Return the agents by whose handoffs the conversation came to where it is.
+
+    In a graph that stands in another, that is the node there. In a graph of many agents, it is the last
+    handoff since somebody spoke.
+    """
+    node = graph.rpartition("|")[2].partition(":")[0]
+    if led := led_here(messages, node):
+        return led
+    spoken = max((i for i, one in enumerate(messages) if isinstance(one, HumanMessage)), default=-1)
+    return led_here(messages[spoken + 1 :], "") if not node else []
 
 
-class Run:
-    """What is remembered of one run of a graph, with all graphs inside it."""
-
-    __slots__ = ("_known", "_lock", "held")
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[Any, ...], Any] = {}
-        self._lock = Lock()
-        self.held: dict[tuple[Guard, str], Place] = {}
-
-    def known(self, key: tuple[Any, ...], make: Callable[[], R]) -> R:
-        """Return what stands under `key`, made by whoever asks first."""
-        with self._lock:
-            if key not in self._known:
-                self._known[key] = make()
-            found: R = self._known[key]
-            return found
-
-
-def current_run() -> Run | None:
-    """Return the run that the calling code belongs to, None outside any graph."""
+def current_run() -> Memory | None:
+    """Return what is remembered of the run that the calling code belongs to, None outside any graph."""
     try:
         control = get_runtime().control
     except RuntimeError:  # LangGraph's word for: outside any graph
         return None
-    if control is None:
-        raise ConfigurationError(
-            "this run of the graph has no control object, so nothing says what belongs to it"
-        )
     return _RUNS.of(control)
 
 
-class _Runs:
-    """The runs of this process, each by the control object that LangGraph makes for it.
-
-    That is the one thing which all nodes of a run share and no other run has. It takes no weak
-    references, so it is held until nobody else holds it.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._runs: dict[int, tuple[object, Run]] = {}
-        self._full = 64
-
-    def of(self, control: object) -> Run:
-        """Return what is remembered of the run that `control` belongs to."""
-        with self._lock:
-            found = self._runs.get(id(control))
-            if found is None:
-                if len(self._runs) >= self._full:
-                    self._forget()
-                found = self._runs[id(control)] = (control, Run())
-            return found[1]
-
-    def _forget(self) -> None:
-        """Let go of the runs that have ended: those whose control object nobody else holds."""
-        only_ours = 3  # the tuple, the loop's variable, and the argument of `getrefcount`
-        for key, (control, _) in list(self._runs.items()):
-            if sys.getrefcount(control) <= only_ours:
-                del self._runs[key]
-        self._full = max(64, 2 * len(self._runs))
-
-
-_RUNS = _Runs()
+_RUNS: Final = Runs()
+"""By the control object, which all graphs of a run share and no other run has."""

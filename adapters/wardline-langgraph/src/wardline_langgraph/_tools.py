@@ -98,9 +98,7 @@ async def call_tool(
         ),
         suspend=suspending(config),
     )
-    for target in Result(released).targets:
-        await _hand_over(adapter, way, place, call, target)
-    return released
+    return await _handed_over(adapter, way, place, call, released)
 
 
 @contextmanager
@@ -139,17 +137,24 @@ def _asked_twice(permit: Permit) -> ActionRefused:
     )
 
 
-async def _hand_over(adapter: Adapter, way: Way, place: Place, call: Call, target: str) -> None:
-    """Authorise the handoff to `target`; the conversation moves once the tool's result is returned.
+async def _handed_over(adapter: Adapter, way: Way, place: Place, call: Call, raw: Any) -> Any:
+    """Authorise the handoffs that a result asks for; return it with a note of who led to them.
 
     The tool has run by now, so a pending approval is a refusal: a suspended run could not get its
     result back.
     """
+    result = Result(raw)
     said = [value for name, value in call.args.items() if name not in call.opaque]
     task = said[0] if len(said) == 1 and isinstance(said[0], str) else ""
-    args = {"text": task, "tool": call.name}
-    handed = Call(target, args, f"{call.id}/{target}", parent=call.id)
-    await adapter.act(way, place, handed, _nothing, kind="delegation")
+    led: dict[str, list[str]] = {}
+    for target in result.targets:
+        args = {"text": task, "tool": call.name}
+        handed = Call(target, args, f"{call.id}/{target}", parent=call.id)
+        await adapter.act(way, place, handed, _nothing, kind="delegation")
+        before = place.ids["agents"]
+        known = before[: before.index(target)] if target in before else before
+        led[target] = [*known, target]
+    return result.handing(led) if led else raw
 
 
 def _nothing(*_: Any) -> None:
