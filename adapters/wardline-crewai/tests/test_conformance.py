@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any, ClassVar
 
 from crewai import Agent, BaseLLM, Crew, Task
-from crewai.flow import Flow, start
+from crewai.flow import Flow, listen, start
 from crewai.flow.async_feedback import HumanFeedbackPending
 from crewai.flow.persistence import SQLiteFlowPersistence
 from crewai.hooks import InterceptionPoint
@@ -106,14 +106,18 @@ class ShelfDocuments(BaseKnowledgeStorage):
     async def areset(self) -> None: ...
 
 
-class Work(Flow[Any]):
+class Work(Flow[dict[str, Any]]):
     """A flow around a crew, which is what CrewAI can suspend."""
 
-    crew: Any = None
+    crew: ClassVar[Any] = None
 
-    @start("answered")
+    @start()
     def work(self) -> Any:
         return self.crew.kickoff(inputs=self.state["inputs"])
+
+    @listen("answered")
+    def go_on(self) -> Any:
+        return self.work()
 
 
 class TestCrewAI(AdapterConformance):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crewai import Agent, Crew
 from crewai.agents.tools_handler import ToolsHandler
 from crewai.crews.crew_output import CrewOutput
-from crewai.execution import begin_execution, end_execution
+from crewai.execution import begin_execution, end_execution, get_execution_uuid
 from crewai.lite_agent_output import LiteAgentOutput
 from crewai.utilities.agent_utils import is_inside_event_loop, parse_tools
 from crewai.utilities.llm_utils import create_llm
@@ -105,7 +105,7 @@ class GovernedAgent(Agent):
     def _equip(self, executor: Any) -> None:
         """Give an executor governed tools, and no cache that hands out results without a question."""
         governor: Governor = self._governor
-        turn = governor.here()
+        turn = governor.here(self)
         with governor.guard.refusing("tool_call", "*"):
             tools = governed_tools(
                 governor, turn, executor.original_tools, lambda one: govern_agent(one, governor)
@@ -316,7 +316,7 @@ def _each(governor: Governor, value: Any) -> Any:
 def _refusal(governor: Governor, refused: ActionRefused) -> str:
     """Return what stands in the place of an answer; raise it where refusals end the run."""
     if governor.raises:
-        raise governor.stopped(refused) from refused
+        raise governor.stop(governor.here(), refused) from refused
     return str(refused)
 
 
@@ -335,7 +335,7 @@ def _execution() -> Iterator[FlowStep]:
     """Begin a run as CrewAI does, so that its id is known from the first question on."""
     token = begin_execution()
     try:
-        yield FlowStep("")
+        yield FlowStep(get_execution_uuid() or "")
     finally:
         end_execution(token)
 

@@ -82,16 +82,23 @@ def governed(
     governor = Governor(guard, on_denied=on_denied, unused=unused)
 
     def decorate(fn: Any) -> Any:
-        if not _makes(fn):
-            return wardline.govern(fn, guard=governor.guard)
-
         @functools.wraps(fn)
         def make(*args: Any, **kwargs: Any) -> Any:
-            return _govern(fn(*args, **kwargs), governor)
+            made = fn(*args, **kwargs)
+            return _govern(made, governor) if isinstance(made, Crew | Agent | Task) else made
 
-        return make
+        if _makes(fn):
+            return make
+        # Whoever does not say what comes back may bring a crew all the same.
+        return wardline.govern(make if _plain(fn) else fn, guard=governor.guard)
 
     return decorate
+
+
+def _plain(fn: Any) -> bool:
+    """Whether a function returns what it makes at once."""
+    other = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    return inspect.isfunction(fn) and not any(kind(fn) for kind in other)
 
 
 def _makes(fn: Any) -> bool:
@@ -99,4 +106,8 @@ def _makes(fn: Any) -> bool:
     returns = inspect.get_annotations(fn).get("return") if inspect.isfunction(fn) else None
     if isinstance(returns, type):
         return issubclass(returns, Crew | Agent | Task)
-    return isinstance(returns, str) and returns.split(".")[-1] in ("Crew", "Agent", "Task")
+    return isinstance(returns, str) and returns.strip("'\"").split(".")[-1] in (
+        "Crew",
+        "Agent",
+        "Task",
+    )

@@ -70,12 +70,12 @@ class Governor:
 
     # Turns
 
-    def here(self) -> Turn:
+    def here(self, agent: Any = None) -> Turn:
         """Return the turn of the calling code, or a new one outside any: a model or a memory alone."""
         turn = _turn.get()
         if turn is not None and turn.place.guard is self.guard:
             return turn
-        return self._open(None, None, "alone")
+        return self._open(agent, None, "alone")
 
     @contextmanager
     def turn(self, agent: Any, task: Any, key: str) -> Iterator[tuple[Turn, bool]]:
@@ -95,33 +95,37 @@ class Governor:
                 yield turn, False
         finally:
             _turn.reset(token)
+            if any(isinstance(one, Paused) for one in turn.parked):
+                with self._lock:  # it goes on in the same turn
+                    self._turns[turn.key.rpartition("/")[0]] -= 1
 
     def _open(self, agent: Any, task: Any, key: str) -> Turn:
         outer = _turn.get()
         if outer is not None and outer.place.guard is not self.guard:
             outer = None
         execution = get_execution_uuid() or ""
-        role = getattr(agent, "role", "")
-        if self.guard.here() is not None:
-            place = Place.open(self.guard, "crewai", agent=role)
-        else:
-            session = FlowStep(execution).flow or execution
-            place = Place.open(self.guard, "crewai", session=session, run=execution)
-        step = outer.step if outer is not None else FlowStep(execution)
-        path = f"{place.ids['parent'] or execution}/{'/'.join(place.ids['agents'])}/{key}"
+        role = str(getattr(agent, "role", ""))
+        path = f"{outer.key}/{role}/{key}" if outer is not None else f"{execution}/{key}"
         with self._lock:
             self._turns[path] += 1
-            number = self._turns[path]
-        return Turn(agent, task, place, f"{path}/{number}", step, outer)
+            path = f"{path}/{self._turns[path]}"
+        step = outer.step if outer is not None else FlowStep(execution)
+        if self.guard.here() is None:
+            session = step.flow or execution
+            place = Place.open(self.guard, "crewai", session=session, run=execution)
+        else:  # a coworker: its session has the same name again where CrewAI starts the task anew
+            session = path if outer is not None else ""
+            place = Place.open(self.guard, "crewai", session=session, agent=role)
+        return Turn(agent, task, place, path, step, outer)
 
-    def park(self, turn: Turn, stop: HookAborted) -> None:
-        """End the run before the next model call."""
-        turn.parked.append(stop)
+    def stop(self, turn: Turn, refused: ActionRefused) -> HookAborted:
+        """Return what ends the run for a refusal; CrewAI swallows or retries every other error.
 
-    def stopped(self, refused: ActionRefused) -> HookAborted:
-        """Return what ends the run for a refusal; CrewAI swallows or retries every other error."""
+        It is parked as well: even this one goes no further where a coworker raises it.
+        """
         stop = HookAborted(str(refused), source="wardline")
         stop.__cause__ = refused
+        turn.parked.append(stop)
         return stop
 
     # Tools
@@ -153,7 +157,7 @@ class Governor:
         refused = [one for one in asked if one.refused is not None]
         if refused and self.raises:
             assert refused[0].refused is not None
-            raise self.stopped(refused[0].refused)
+            raise self.stop(turn, refused[0].refused)
         return not refused
 
     async def tool_call(
@@ -184,14 +188,14 @@ class Governor:
                 suspend=turn.suspend,
             )
         except Suspended as suspended:
-            self.park(turn, Paused(suspended.question))
+            turn.parked.append(Paused(suspended.question))
             return ToolFailure(message=str(suspended))
         except ActionRefused as refused:
             return self._failure(turn, refused)
 
     def _failure(self, turn: Turn, refused: ActionRefused) -> ToolFailure:
         if self.raises:
-            self.park(turn, self.stopped(refused))
+            self.stop(turn, refused)
         return ToolFailure(message=str(refused))
 
     async def delegate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from crewai.agents.parser import AgentAction, OutputParserError, parse
@@ -11,7 +12,7 @@ from crewai.llms.base_llm import BaseLLM, call_stream_override, llm_call_context
 from crewai.utilities.agent_utils import is_tool_call_list
 from pydantic import BaseModel, PrivateAttr
 
-from wardline import ActionRefused, ConfigurationError
+from wardline import ActionRefused, AlreadyRan, ConfigurationError
 from wardline.adapters import Call, Suspended, Way, now
 from wardline_crewai._turns import Paused
 
@@ -135,28 +136,34 @@ class Request:
     async def play(self, way: Way, call: Callable[..., Any]) -> Any:
         """Authorise the request, send it, judge the answer."""
         self.turn.stop()
-        adapter, policies = self.governor.adapter, self.governor.guard.policies
         try:
             self._refuse_hosted()
-            with self._holding(policies) as held:
-                answer = await adapter.act(
-                    way,
-                    self.turn.place,
-                    self._call(),
-                    lambda *_: call(self.messages, *self.args, **self.kwargs),
-                    kind="model_call",
-                    result=Answer,
-                    usage=self._usage(),
-                    suspend=self.turn.suspend,
-                )
+            with self._holding(self.governor.guard.policies) as held:
+                try:
+                    answer = await self._ask(way, call, self._call())
+                except AlreadyRan:  # before the run was suspended; asking a model twice is no harm
+                    answer = await self._ask(way, call, replace(self._call(), id=""))
         except Suspended as suspended:
-            raise Paused(suspended.question) from suspended
+            self.turn.parked.append(Paused(suspended.question))
+            raise self.turn.parked[0] from suspended
         except ActionRefused as refused:
             return self._said(refused)
         calls = isinstance(answer, list) and is_tool_call_list(answer)
         if not calls or await self.governor.screen(way, self.turn, answer):
             self._stream(held, answer)
         return answer
+
+    async def _ask(self, way: Way, call: Callable[..., Any], action: Call) -> Any:
+        return await self.governor.adapter.act(
+            way,
+            self.turn.place,
+            action,
+            lambda *_: call(self.messages, *self.args, **self.kwargs),
+            kind="model_call",
+            result=Answer,
+            usage=self._usage(),
+            suspend=self.turn.suspend,
+        )
 
     def _refuse_hosted(self) -> None:
         """Refuse to send a request with tools that the provider of the model would run by itself."""
@@ -242,7 +249,7 @@ class Request:
         governor = self.governor
         ends = self._given("from_agent", 4) is None or self._given("response_model", 5) is not None
         if governor.raises or ends:
-            raise governor.stopped(refused) from refused
+            raise governor.stop(self.turn, refused) from refused
         text = str(refused)
         return (
             text if self._given("tools", 0) else f"Thought: I may not go on\nFinal Answer: {text}"

@@ -105,7 +105,7 @@ class GovernedTool(BaseTool):
 
 def coworker(tool: BaseAgentTool, given: Mapping[str, Any]) -> Any:
     """Return the agent that CrewAI will give the work to, None if there is none of that name."""
-    named = tool._get_coworker(given.get("coworker"), **{**given, "coworker": None}) or ""
+    named = tool._get_coworker(given.get("coworker")) or ""
     wanted = tool.sanitize_agent_name(named)
     return next((a for a in tool.agents if tool.sanitize_agent_name(a.role) == wanted), None)
 
