@@ -38,14 +38,14 @@ def lines(file: Path) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-def test_a_run_goes_on_in_another_process(tmp_path: Path) -> None:
+def test_a_run_goes_on_in_another_process_and_pays_once(tmp_path: Path) -> None:
     out = payer(tmp_path)
     assert out["exit"] == "approval_required"
     (asked,) = out["questions"]
     assert (asked["tool"], asked["arguments"]) == ("pay", {"to": "bob"})
     assert asked["approvers"] == ["os:alice"]
-    assert payer(tmp_path)["questions"][0]["approval"] == asked["approval"]
     assert lines(tmp_path / "paid") == []
+    saved = (tmp_path / "messages.json").read_text()
     out = payer(tmp_path, "yes")
     assert out["exit"] == "text"
     assert lines(tmp_path / "paid") == ["bob"]
@@ -53,20 +53,6 @@ def test_a_run_goes_on_in_another_process(tmp_path: Path) -> None:
     roles = [role for role, _, _ in out["messages"]]
     assert roles == ["system", "user", "assistant", "tool", "tool", "assistant"]
     assert [results for _, _, results in out["messages"] if results] == [["seen"], ["paid bob"]]
-
-
-def test_a_no_is_told_to_the_model(tmp_path: Path) -> None:
-    payer(tmp_path)
-    out = payer(tmp_path, "no")
-    assert out["exit"] == "text"
-    assert lines(tmp_path / "paid") == []
-    assert any("os:alice" in text for _, _, texts in out["messages"] for text in texts)
-
-
-def test_a_saved_conversation_pays_once_however_often_it_is_resumed(tmp_path: Path) -> None:
-    payer(tmp_path)
-    saved = (tmp_path / "messages.json").read_text()
-    payer(tmp_path, "yes")
     (tmp_path / "messages.json").write_text(saved)
     out = payer(tmp_path)
     assert lines(tmp_path / "paid") == ["bob"]
@@ -93,6 +79,18 @@ def test_an_answer_that_was_given_elsewhere_counts(world: Any, how: str) -> None
     assert out["last_message"].text == "done"
     assert world.ran == [("pay", "bob", 1)]
     assert questions(out) == []
+
+
+@HOW
+def test_a_no_is_told_to_the_model(world: Any, how: str) -> None:
+    agent = world.agent(ASK, world.turn(("pay", {"to": "bob"})), suspend=True)
+    out = run(agent, how)
+    (asked,) = questions(out)
+    answer = {"approval": asked["approval"], "approved": False, "by": "os:alice"}
+    out = run(agent, how, out["messages"], answers=[answer])
+    assert out["exit_reason"] == "text"
+    assert "os:alice" in world.results(out)[0][0]
+    assert world.ran == []
 
 
 @HOW
@@ -128,12 +126,13 @@ def test_two_questions_of_one_answer_are_answered_one_after_the_other(world: Any
 
 
 def test_a_switch_that_was_thrown_meanwhile_binds(world: Any) -> None:
-    guard = world.guard(ASK)
+    guard = world.guard(ASK, store=None)
     agent = world.agent(guard, world.turn(("pay", {"to": "bob"})), suspend=True)
     out = run(agent, "sync")
     (asked,) = questions(out)
     guard.answer(asked["approval"], Reply("os:alice", approved=True))
-    Operator(guard.store, guard.ledger, "os:bob").freeze("all", reason="stop")
+    with Operator(world.home) as operator:
+        operator.freeze("everything", "", "drill")
     out = run(agent, "sync", out["messages"])
     assert world.ran == []
     assert out["exit_reason"] != "approval_required"

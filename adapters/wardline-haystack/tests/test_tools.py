@@ -360,16 +360,30 @@ def test_an_agent_without_a_guard_starts_no_tool(world: Any) -> None:
     assert world.ran == []
 
 
-def test_the_net_is_under_an_agent_that_runs_inside_of_a_governed_tool(world: Any) -> None:
-    inner = world.plain(world.turn(("read_file", {"path": "/a"})))
+def test_an_agent_that_a_tool_calls_by_itself_is_governed(world: Any) -> None:
+    inner = world.plain(world.turn(("read_file", {"path": "/etc/p"})))
 
     def ask() -> str:
-        return str(inner.run([ChatMessage.from_user("go")]))
+        return str(inner.run([ChatMessage.from_user("go")])["exit_reason"])
+
+    tool = Tool(name="ask", description="d", parameters={"type": "object"}, function=ask)
+    out = run(world.agent(NO_ETC, world.turn(("ask", {})), tools=[tool]), "sync")
+    assert world.results(out) == [("text", False)]
+    assert world.ran == []
+    (refused,) = world.records("refusal")
+    assert refused["principal"]["id"] == "agent/ask"
+
+
+def test_the_net_is_under_an_agent_that_nobody_could_find(world: Any) -> None:
+    hidden = {"agent": world.plain(world.turn(("read_file", {"path": "/a"})))}
+
+    def ask() -> str:
+        return str(hidden["agent"].run([ChatMessage.from_user("go")]))
 
     tool = Tool(name="ask", description="d", parameters={"type": "object"}, function=ask)
     agent = world.agent("default_action: allow", world.turn(("ask", {})), tools=[tool])
     with pytest.raises(ToolInvocationError, match="no guard decides"):
-        world.results(run(agent.clone(raise_on_tool_invocation_failure=True), "sync"))
+        run(agent.clone(raise_on_tool_invocation_failure=True), "sync")
     assert world.ran == []
 
 

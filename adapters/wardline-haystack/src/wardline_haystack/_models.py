@@ -118,13 +118,13 @@ class GovernedGenerator:
     def _check_tools(self, run: Run | None, tools: Any, kwargs: Mapping[str, Any]) -> None:
         """Refuse tools that nobody can judge before they run."""
         generator = self.generator
-        offered = tools if tools is not None else getattr(generator, "tools", None)
+        offered = [tools, getattr(generator, "tools", None)]
         settings = {
             **(getattr(generator, "generation_kwargs", None) or {}),
             **(kwargs.get("generation_kwargs") or {}),
         }
-        listed = list(offered) if isinstance(offered, list | tuple) else []
-        listed += settings.get("tools") or []
+        offered.append(settings.get("tools"))
+        listed = [one for some in offered if isinstance(some, list | tuple) for one in some]
         hosted = [str(one.get("name") or one.get("type")) for one in listed if _is_hosted(one)]
         hosted += [key for key in settings if key == "web_search_options"]
         if hosted:

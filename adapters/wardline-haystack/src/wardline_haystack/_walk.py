@@ -11,6 +11,8 @@ from haystack.core.pipeline.base import PipelineBase
 from haystack.tools import Toolset
 from haystack.tools.tool import Tool
 
+from wardline.adapters import referred
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -42,6 +44,9 @@ def _next(one: object) -> Iterator[tuple[str, object]]:
         yield from (("", tool) for tool in one.tools)
     elif isinstance(one, Tool):
         yield one.name, getattr(one, "_component", None)
+        # A function may call an agent by itself.
+        for body in (one.function, one.async_function):
+            yield from ((one.name, other) for other in referred(body) if _is_part(other))
     elif isinstance(one, Mapping):
         yield from (("", value) for value in one.values())
     elif isinstance(one, list | tuple):
@@ -53,4 +58,8 @@ def _next(one: object) -> Iterator[tuple[str, object]]:
 
 
 def _may_hold(value: object) -> bool:
-    return isinstance(value, Component | PipelineBase | Tool | Toolset | list | tuple | Mapping)
+    return _is_part(value) or isinstance(value, list | tuple | Mapping)
+
+
+def _is_part(value: object) -> bool:
+    return isinstance(value, Component | PipelineBase | Tool | Toolset)
