@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
 from agents.run import get_default_agent_runner, set_default_agent_runner
-from openai_world import World
+from openai_world import World, close_default_loop
 
 
 @pytest.fixture
@@ -25,3 +25,10 @@ def world(tmp_path: Path) -> Iterator[World]:
         guard.ledger.close()
         guard.close()
     set_default_agent_runner(runner)
+
+
+@pytest.fixture(autouse=True)
+def default_loop() -> Iterator[None]:
+    """Close the event loop that `Runner.run_sync` leaves open for the next run of its thread."""
+    yield
+    close_default_loop()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,41 +83,46 @@ class Scripted(Model):
         *a: Any,
         **k: Any,
     ) -> Any:
-        output = self._next(input, tools)
-        for item in output:
-            if isinstance(item, ResponseOutputMessage):
-                for word in item.content[0].text.split(" "):
-                    yield ResponseTextDeltaEvent(
-                        type="response.output_text.delta",
-                        content_index=0,
-                        delta=word + " ",
-                        item_id="m",
-                        logprobs=[],
-                        output_index=0,
-                        sequence_number=0,
-                    )
-        usage = ResponseUsage(
-            input_tokens=self.tokens - 3,
-            output_tokens=3,
-            total_tokens=self.tokens,
-            input_tokens_details=InputTokensDetails(cached_tokens=0, cache_write_tokens=0),
-            output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
-        )
-        yield ResponseCompletedEvent(
-            type="response.completed",
-            sequence_number=0,
-            response=Response(
-                id="r",
-                created_at=0,
-                model="fake",
-                object="response",
-                output=output,
-                parallel_tool_calls=True,
-                tool_choice="auto",
-                tools=[],
-                usage=usage,
-            ),
-        )
+        for event in streamed(self._next(input, tools), self.tokens):
+            yield event
+
+
+def streamed(output: list[Any], tokens: int) -> Iterator[Any]:
+    """Yield an answer as a server does: word by word, then as a whole."""
+    for item in output:
+        if isinstance(item, ResponseOutputMessage):
+            for word in item.content[0].text.split(" "):
+                yield ResponseTextDeltaEvent(
+                    type="response.output_text.delta",
+                    content_index=0,
+                    delta=word + " ",
+                    item_id="m",
+                    logprobs=[],
+                    output_index=0,
+                    sequence_number=0,
+                )
+    usage = ResponseUsage(
+        input_tokens=tokens - 3,
+        output_tokens=3,
+        total_tokens=tokens,
+        input_tokens_details=InputTokensDetails(cached_tokens=0, cache_write_tokens=0),
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
+    )
+    yield ResponseCompletedEvent(
+        type="response.completed",
+        sequence_number=0,
+        response=Response(
+            id="r",
+            created_at=0,
+            model="fake",
+            object="response",
+            output=output,
+            parallel_tool_calls=True,
+            tool_choice="auto",
+            tools=[],
+            usage=usage,
+        ),
+    )
 
 
 def outputs(model: Scripted) -> dict[str, Any]:
@@ -171,3 +179,17 @@ class World:
             if (not types or one["type"] in types)
             and all(one.get(key) == value for key, value in fields.items())
         ]
+
+
+def close_default_loop() -> None:
+    """Close the event loop that `Runner.run_sync` leaves open in this thread."""
+    policy = asyncio.get_event_loop_policy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            loop = policy.get_event_loop()
+        except RuntimeError:
+            return
+    if not loop.is_closed():
+        loop.close()
+    policy.set_event_loop(None)

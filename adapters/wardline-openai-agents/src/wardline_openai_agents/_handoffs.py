@@ -29,11 +29,16 @@ class GovernedHandoff(Handoff[Any, Any]):
     owner: Agent[Any]
     inner: Handoff[Any, Any]
 
+    @property
+    def takes_task(self) -> bool:
+        """Whether the model says what the other agent is to do."""
+        return bool(self.input_json_schema.get("properties"))
+
     def call(self, flow: Flow, id: str, raw: str) -> Call:
         """Return the call that the model made."""
         return Call(
             self.agent_name,
-            {"text": raw if self.input_json_schema else flow.task, "from": self.owner.name},
+            {"text": raw if self.takes_task else flow.task, "from": self.owner.name},
             id=flow.call_id(id) if id else "",
             kind="delegation",
         )
@@ -49,8 +54,8 @@ class GovernedHandoff(Handoff[Any, Any]):
 
             async def body(args: dict[str, Any], _: Permit) -> Agent[Any]:
                 with adapter.guard.refusing("delegation", call.name):
-                    _refuse_change(call.args, args, bool(self.input_json_schema))
-                text = args["text"] if self.input_json_schema else raw
+                    _refuse_change(call.args, args, self.takes_task)
+                text = args["text"] if self.takes_task else raw
                 target: Agent[Any] = await self.inner.on_invoke_handoff(context, text)
                 return target
 

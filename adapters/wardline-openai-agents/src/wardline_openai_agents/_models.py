@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agents import FunctionTool, Model, ModelProvider, ModelResponse
+from agents import FunctionTool, HostedMCPTool, Model, ModelProvider, ModelResponse
 from agents._tool_identity import (
     get_function_tool_lookup_key_for_call,
     get_function_tool_lookup_key_for_tool,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from agents.retry import ModelRetryAdvice, ModelRetryAdviceRequest
+    from openai.types.responses import ResponseFunctionToolCall
 
     from wardline import Permit
 
@@ -294,7 +295,7 @@ class GovernedModel(Model):
 def _refuse_ungoverned(asked: _Asked) -> None:
     """Raise `ConfigurationError` for a request with which something could run unjudged."""
     names = [
-        getattr(tool, "name", None) or type(tool).__name__
+        _named(tool)
         for tool in asked.tools
         if not (isinstance(tool, FunctionTool) and isinstance(tool.on_invoke_tool, Invocation))
     ]
@@ -313,6 +314,13 @@ def _refuse_ungoverned(asked: _Asked) -> None:
             "the agent has a stored `prompt`, which may bring tools that run at the model's provider; "
             "use `instructions`"
         )
+
+
+def _named(tool: Any) -> str:
+    """Return how its owner would call a tool."""
+    if isinstance(tool, HostedMCPTool):
+        return f"{tool.name} {tool.tool_config.get('server_label', '')}".strip()
+    return str(getattr(tool, "name", None) or type(tool).__name__)
 
 
 async def _judged(flow: Flow, answer: Answer | Streamed) -> str:
@@ -350,10 +358,19 @@ async def _screen(flow: Flow, asked: _Asked, output: Sequence[Any]) -> None:
     for item, refused in zip(made, verdicts, strict=True):
         if refused is not None:
             flow.refused[item.call_id] = refused
+            _make_readable(item)
     if flow.governor.raises:
         for item in made:
             if refused := flow.refused.get(item.call_id):
                 raise refused
+
+
+def _make_readable(item: ResponseFunctionToolCall) -> None:
+    """Take what is no JSON object out of a refused call: the SDK would ask a person about it."""
+    try:
+        parsed(item.name, item.arguments)
+    except ConfigurationError:
+        item.arguments = "{}"
 
 
 def _unknown(name: str, raw: str, _: Mapping[str, Any]) -> Mapping[str, Any]:

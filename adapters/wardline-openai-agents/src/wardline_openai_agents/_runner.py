@@ -16,6 +16,7 @@ from wardline_openai_agents._flow import Flow, current, entered, starts_below
 from wardline_openai_agents._items import readable, reworded
 from wardline_openai_agents._memory import GovernedMemory
 from wardline_openai_agents._models import GovernedModel, GovernedProvider
+from wardline_openai_agents._streams import without_refused
 
 if TYPE_CHECKING:
     from agents import RunResult, RunResultStreaming
@@ -94,7 +95,7 @@ class GovernedRunner(AgentRunner):
             result = self.inner.run_streamed(agent, input, **kwargs)
         if result.run_loop_task is not None:
             result.run_loop_task.add_done_callback(lambda _: _ended(flow, outer, result))
-        return result
+        return without_refused(flow, result)
 
     def _prepare(
         self, agent: Any, input: Any, kwargs: dict[str, Any]
@@ -132,10 +133,9 @@ class GovernedRunner(AgentRunner):
             if state is not None:
                 settle(guard, place, state)
         flow = Flow(governor, place)
-        if memory is not None and not isinstance(memory, GovernedMemory):
-            policies = guard.policies
-            if policies.speaks_of("memory_read") or policies.speaks_of("memory_write"):
-                kwargs["session"] = GovernedMemory(memory, governor.adapter)
+        remembers = memory is not None and not isinstance(memory, GovernedMemory)
+        if remembers and guard.policies.kinds() & {"memory_read", "memory_write"}:
+            kwargs["session"] = GovernedMemory(memory, governor.adapter)
         return flow, agent, outer
 
     def _governed(self, agent: Any, state: RunState[Any, Any] | None) -> GovernedAgent | None:

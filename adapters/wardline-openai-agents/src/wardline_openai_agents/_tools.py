@@ -42,7 +42,8 @@ def govern_tool(governor: Governor, tool: FunctionTool) -> FunctionTool:
     governed = copy.copy(tool)
     invocation = Invocation(governor, tool)
     governed.on_invoke_tool = invocation
-    governed.needs_approval = invocation.waits
+    if governor.adapter.guard.policies.can_ask:
+        governed.needs_approval = invocation.waits
     if tool._is_agent_tool and tool._agent_instance is not None:
         governed._agent_instance = governor.agent(tool._agent_instance)
     return governed
@@ -93,8 +94,10 @@ class Invocation:
         asks = await evaluate_function_tool_approval(self.tool, context, raw, id)
         natively = asks.outcome == "require_approval"
         flow = current()
-        if flow is None or id in flow.refused or not flow.adapter.guard.policies.can_ask:
+        if flow is None:
             return natively
+        if id in flow.refused:
+            return False  # it is answered with the refusal, and nobody is asked
         call = self.call(flow, id, raw)
         try:
             permit = await flow.adapter.permit(_LOOP, flow.place, call, suspend=_suspend)
@@ -102,7 +105,7 @@ class Invocation:
             return True
         except ActionRefused as refused:
             flow.refused[id] = refused
-            return False  # it is answered with the refusal, and nobody is asked
+            return False
         if natively:
             await flow.adapter.guard.aside(permit.withdraw)
             return True
@@ -121,6 +124,8 @@ class Invocation:
         except ActionRefused as refused:
             if self.governor.raises:
                 raise
+            # Shown on the item of the transcript, where nothing else tells a refusal from a result.
+            context._custom_data = {"wardline": {"refused": refused.rule or ""}}
             return str(refused)
 
     def _permit(self, flow: Flow, id: str, raw: str) -> Permit | None:

@@ -46,15 +46,12 @@ def question(
 
 
 def asked(approval: Approval, why: str = "") -> dict[str, Any]:
-    """Return the same for an approval that was read back from the store.
-
-    The arguments are then in their canonical form.
-    """
+    """Return the same for an approval that was read back from the store."""
     found: dict[str, Any] = {
         "approval": approval.id,
         "kind": approval.kind,
         "tool": approval.name,
-        "arguments": json.loads(approval.arguments),
+        "arguments": _readable(json.loads(approval.arguments)),
         "rule": approval.requirements[0].rule,
         "reason": approval.reason,
         "message": f"`{approval.name}` waits for approval {approval.id}.",
@@ -64,6 +61,24 @@ def asked(approval: Approval, why: str = "") -> dict[str, Any]:
     if why:
         found["why"] = why
     return found
+
+
+def _readable(value: Any) -> Any:
+    """Return what has a canonical form as people read it: numbers as numbers, the rest as text."""
+    if isinstance(value, list):
+        return [_readable(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        ((tag, text),) = value.items()
+        if tag in _NUMBERS:
+            return _NUMBERS[tag](text)
+        if tag.startswith("$") and not tag.startswith("$$"):
+            return text
+    return {key[1:] if key.startswith("$$") else key: _readable(one) for key, one in value.items()}
+
+
+_NUMBERS: dict[str, Callable[[str], Any]] = {"$float": float, "$int": int}
 
 
 def take(guard: Guard, approval: Approval, answer: object) -> str:
