@@ -250,23 +250,17 @@ class TestGoogleADK(AdapterConformance):
 
     async def write_memory(self, scene: Scene, text: str) -> None:
         entry = MemoryEntry(content=spoken(types.Part(text=text)))
-
-        async def remember(tool_context: Any) -> None:
-            """Remember something."""
-            await tool_context.add_memory(memories=[entry])
-
-        await self.use(scene, remember, {})
+        await self.memory(scene).add_memory(app_name="kit", user_id=USER, memories=[entry])
 
     async def read_memory(self, scene: Scene, query: str) -> str:
-        found: list[str] = []
+        found = await self.memory(scene).search_memory(app_name="kit", user_id=USER, query=query)
+        return "\n".join(one.content.parts[0].text for one in found.memories)
 
-        async def recall(tool_context: Any) -> None:
-            """Remember something."""
-            response = await tool_context.search_memory(query)
-            found.extend(one.content.parts[0].text for one in response.memories)
-
-        await self.use(scene, recall, {})
-        return "\n".join(found)
+    def memory(self, scene: Scene) -> BaseMemoryService:
+        """Return the runner's memory as the application's own code uses it."""
+        memory = self.runner(scene).memory_service
+        assert memory is not None
+        return WardlinePlugin(scene.guard).memory(memory) if scene.guard else memory
 
     async def retrieve(self, scene: Scene, query: str) -> str:
         (response,) = await self.use(scene, ShelfRetriever(scene), {"query": query})

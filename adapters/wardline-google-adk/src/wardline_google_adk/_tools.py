@@ -17,7 +17,7 @@ from google.adk.flows.llm_flows.functions import generate_request_confirmation_e
 from google.adk.tools.agent_tool import AgentTool
 
 from wardline import ActionDenied, ActionRefused, ConfigurationError
-from wardline.adapters import Call, Suspended, Way, now
+from wardline.adapters import Call, Suspended, Way, now, same
 from wardline_google_adk._arguments import Output, bound, hands_over, retrieves
 from wardline_google_adk._place import acting, answer_id, carrier, place_of
 from wardline_google_adk._seams import Attached, beneath
@@ -106,10 +106,17 @@ class Tools:
             place = place_of(self.adapter.guard, context)
             agent = acting(context)
             offered = self._run(context).offered.get((agent.name if agent else "", context.branch))
-            planned = [self._planned(context, answer, one, offered) for one in calls]
-        refused = await self.adapter.screen(_LOOP, place, planned)
-        pairs = zip(calls, refused, strict=True)
-        return {one.id or "": refusal for one, refusal in pairs if refusal is not None}
+            planned = [
+                (call.id or "", action)
+                for call in calls
+                for action in self._planned(context, answer, call, offered)
+            ]
+        refused = await self.adapter.screen(_LOOP, place, [action for _, action in planned])
+        found: dict[str, ActionRefused] = {}
+        for (call_id, _), refusal in zip(planned, refused, strict=True):
+            if refusal is not None:
+                found.setdefault(call_id, refusal)
+        return found
 
     def _planned(
         self,
@@ -117,19 +124,29 @@ class Tools:
         answer: str,
         call: FunctionCall,
         offered: Mapping[str, BaseTool] | None,
-    ) -> Call:
-        """Return a call as the model made it; its tool is not known where a run is resumed."""
+    ) -> list[Call]:
+        """Return what a call is, as the model made it; its tool is not known where a run is resumed."""
         name, args, id = call.name or "", call.args or {}, f"{answer}/{call.id}"
         tool = offered.get(name) if offered is not None else None
-        if hands_over(tool) or (offered is None and name == _TRANSFER):
-            return self._handover(context, args, id)
-        return Call(
-            name,
-            args,
-            id=id,
-            bind=partial(bound, tool) if tool else None,
-            known=offered is None or tool is not None,
-        )
+        if tool is not None:
+            return self._actions(context, tool, args, id)
+        if offered is None and name == _TRANSFER:
+            return [self._handover(context, args, id)]
+        return [Call(name, args, id=id, kind="tool_call", known=offered is None)]
+
+    def _actions(
+        self, context: InvocationContext, tool: BaseTool, args: Mapping[str, Any], id: str
+    ) -> list[Call]:
+        """Return what the call of a tool is: a handoff, or a tool call inside what else it is."""
+        if hands_over(tool):
+            return [self._handover(context, args, id)]
+        call = Call(tool.name, args, id=id, bind=partial(bound, tool), kind="tool_call")
+        if isinstance(tool, AgentTool):
+            task = str(args.get("request", "")) or json.dumps(dict(args), default=str)
+            agent = acting(context)
+            named = {"text": task, "from": agent.name if agent else ""}
+            return [Call(tool.name, named, id=id, kind="delegation"), call]
+        return [replace(call, kind="retrieval"), call] if retrieves(tool) else [call]
 
     def _handover(self, context: InvocationContext, args: Mapping[str, Any], id: str) -> Call:
         target, agent = str(args.get("agent_name", "")), acting(context)
@@ -164,28 +181,31 @@ class Tools:
             event = carrier(invocation, context.function_call_id)
             id = f"{answer_id(event, invocation)}/{context.function_call_id}"
             suspend = None if guard.here() else _suspend(context)
-            call = Call(tool.name, args, id=id, bind=partial(bound, tool), kind="tool_call")
-            outer: Call | None = None
-            if hands_over(tool):
-                call = self._handover(invocation, args, id)
-            elif isinstance(tool, AgentTool):
-                task = str(args.get("request", "")) or json.dumps(args, default=str)
-                named = {"text": task, "from": invocation.agent.name if invocation.agent else ""}
-                outer = Call(tool.name, named, id=id, kind="delegation")
-            elif retrieves(tool):
-                outer = replace(call, kind="retrieval")
+            actions = self._actions(invocation, tool, args, id)
 
-        async def inside(judged: dict[str, Any], _: Any) -> Any:
-            given = args if call.kind == "delegation" else judged
-            return await body(args=given, tool_context=context)
+        async def run(actions: Sequence[Call], judged: dict[str, Any]) -> Any:
+            """Judge an action, and inside it the next, which goes on with what was judged before."""
+            if not actions:
+                return await body(args=judged, tool_context=context)
+            call, *rest = actions
+            if call.kind != "delegation":
+                call = replace(call, args=judged)
+            return await self._judge(place, call, partial(inside, call, rest, judged), suspend)
 
-        async def outside(judged: dict[str, Any], _: Any) -> Any:
-            given = judged if outer and outer.kind == "retrieval" else args
-            return await self._judge(place, replace(call, args=given), inside, suspend)
+        async def inside(
+            call: Call, rest: Sequence[Call], given: dict[str, Any], judged: dict[str, Any], _: Any
+        ) -> Any:
+            if call.kind == "delegation":
+                return await run(rest, given)
+            with guard.refusing("tool_call", tool.name):
+                if not same(judged, bound(tool, judged)):
+                    raise ConfigurationError(
+                        f"a rule gives `{tool.name}` arguments that its body would not receive as they "
+                        "were judged; set only parameters that it has, to values of their types"
+                    )
+            return await run(rest, judged)
 
-        if outer is None:
-            return await self._judge(place, call, inside, suspend)
-        return await self._judge(place, outer, outside, suspend)
+        return await run(actions, args)
 
     async def _judge(
         self, place: Place, call: Call, body: Callable[..., Any], suspend: Suspend | None
