@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     Context = DispatchContext[TransportContext]
 
-__all__ = ["Relay", "ServerGoneError"]
+__all__ = ["Relay"]
 
 _log = logging.getLogger("wardline")
 
@@ -51,9 +51,8 @@ _CHANGED: Final = "/list_changed"
 _FLUSH: Final = 2.0
 """Seconds that what is under way may take to hear that the server has gone."""
 
-
-class ServerGoneError(ConnectionError):
-    """The server ended, or its connection broke, while a client was there."""
+_WRITE: Final = 0.1
+"""Seconds that the last answers may take to be written."""
 
 
 class Relay:
@@ -76,11 +75,8 @@ class Relay:
         self._client: JSONRPCDispatcher[Any]
         self._server: JSONRPCDispatcher[Any]
 
-    async def run(self, client: TransportStreams, server: TransportStreams) -> None:
-        """Carry messages until the client goes.
-
-        Raises `ServerGoneError` where the server goes first.
-        """
+    async def run(self, client: TransportStreams, server: TransportStreams) -> bool:
+        """Carry messages until one side goes; return whether that was the client."""
         self._client = JSONRPCDispatcher(*client)
         self._server = JSONRPCDispatcher(*server)
         self._idle = anyio.Event()
@@ -95,14 +91,14 @@ class Relay:
                 gone = True
                 with anyio.move_on_after(_FLUSH):
                     await self._idle.wait()
+                await anyio.sleep(_WRITE)
                 group.cancel_scope.cancel()
 
             group.start_soon(watch_server)
             await anyio.lowlevel.checkpoint()
             await self._client.run(self._from_client, self._noted_by_client)
             group.cancel_scope.cancel()
-        if gone:
-            raise ServerGoneError("the server has gone")
+        return not gone
 
     # From the client
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Literal
 
 import anyio
@@ -12,7 +12,7 @@ from wardline.adapters import Adapter
 from wardline_mcp._governor import KINDS, Governor
 from wardline_mcp._listing import Listing
 from wardline_mcp._questions import Asking
-from wardline_mcp._relay import Relay, ServerGoneError
+from wardline_mcp._relay import Relay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
@@ -107,8 +107,7 @@ async def _governed(transport: Transport, proxy: Proxy) -> AsyncIterator[Transpo
     ):
 
         async def carry() -> None:
-            with suppress(ServerGoneError):  # its client sees the connection close
-                await proxy.relay().run(inner, upstream)
+            await proxy.relay().run(inner, upstream)
 
         group.start_soon(carry)
         yield outer

@@ -17,7 +17,7 @@ from wardline import (
     Principal,
     Reply,
 )
-from wardline.adapters import Adapter, Call, Place, Suspended, Ticket, Tickets, Way, asked, now
+from wardline.adapters import Adapter, Call, Ids, Place, Suspended, Ticket, Tickets, Way, asked, now
 
 KINDS = ("tool_call", "model_call", "input", "output", "delegation")
 SYNC, LOOP = Way(loop=False), Way(loop=True)
@@ -434,6 +434,20 @@ def test_ADPT_5_an_agent_inside_an_action_lies_below_it_and_acts_on_its_behalf(h
     assert third["principal"]["id"] == "agent/researcher/Sub Agent"
     assert third["principal"]["chain"] == ["agent", "agent/researcher"]
     assert len({one["session"] for one in (first, second, third)}) == 3
+
+
+def test_ADPT_5_an_agent_that_another_guard_s_agent_asks_acts_on_its_behalf(make):
+    guard = make(principal="billing")
+    ids = Ids(session="s", parent="", run="r", agents=[])
+    asked = Place(guard, "toy", ids, Principal("alice/bot", chain=("alice",)))
+    guard.register("tool_call", "ask")
+    with guard.authorize(asked.action("tool_call", "ask", {})) as permit:
+        inner = Place.open(guard, "toy", agent="sub")
+        below = inner.below("deeper")
+        permit.succeeded()
+    assert inner.principal == Principal("alice/bot/sub", "sub", ("alice", "alice/bot"))
+    assert below.principal is not None
+    assert below.principal.chain == ("alice", "alice/bot", "alice/bot/sub")
 
 
 def test_a_place_survives_a_restart_as_its_ids(make):
