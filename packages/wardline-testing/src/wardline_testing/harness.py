@@ -72,22 +72,20 @@ class Harness:
 
     async def write_memory(self, scene: Scene, text: str) -> None:
         """Write `text` by the framework's memory, governed, in front of `scene.memory`."""
-        raise _missing("write_memory")
+        raise NotImplementedError(_hint("write_memory"))
 
     async def read_memory(self, scene: Scene, query: str) -> str:
         """Read by the framework's memory, governed; return the text that an agent would get."""
-        raise _missing("read_memory")
+        raise NotImplementedError(_hint("read_memory"))
 
     async def retrieve(self, scene: Scene, query: str) -> str:
         """Retrieve by the framework's retriever, governed, in front of `scene.documents`."""
-        raise _missing("retrieve")
+        raise NotImplementedError(_hint("retrieve"))
 
     async def coverage(self, scene: Scene) -> Sequence[Covered]:
         """Build the scene's agent with its `ungoverned` tools and return the adapter's `coverage` of it."""
-        raise _missing("coverage")
+        raise NotImplementedError(_hint("coverage"))
 
 
-def _missing(name: str) -> NotImplementedError:
-    return NotImplementedError(
-        f"the harness has no `{name}`: write it, or declare in `gaps` why it cannot be written"
-    )
+def _hint(name: str) -> str:
+    return f"the harness has no `{name}`: write it, or declare in `gaps` why it cannot be written"

@@ -68,12 +68,13 @@ class TestToy(AdapterConformance):
     framework = "toyagents"
     distributions = ("toyagents",)
     kinds = KINDS
+    governor = Governor
     nesting = ("call", "handoff")
     optional = ("test_changed_input", "test_conversation_keeps_its_session")
     denials: ClassVar = {"message": Denial.REFUSED, "raise": Denial.BARE}
 
     async def run(self, scene: Scene) -> RunReport:
-        hooks: list[Hook] = [Governor(scene.guard, on_denied=scene.on_denied)]
+        hooks: list[Hook] = [self.governor(scene.guard, on_denied=scene.on_denied)]
         if scene.rewriter is not None:
             hooks.append(Rewriting(scene))
         with ExitStack() as stack:
@@ -130,13 +131,15 @@ class TestToy(AdapterConformance):
         return {call: scene.answer for call in scene.resume["calls"] if scene.answer}
 
     async def write_memory(self, scene: Scene, text: str) -> None:
-        await Memory(scene.memory, [Governor(scene.guard)]).awrite(text)
+        await Memory(scene.memory, [self.governor(scene.guard)]).awrite(text)
 
     async def read_memory(self, scene: Scene, query: str) -> str:
-        return "\n".join(await Memory(scene.memory, [Governor(scene.guard)]).aread(query))
+        return "\n".join(await Memory(scene.memory, [self.governor(scene.guard)]).aread(query))
 
     async def retrieve(self, scene: Scene, query: str) -> str:
-        return "\n".join(await Retriever(scene.documents, [Governor(scene.guard)]).asearch(query))
+        return "\n".join(
+            await Retriever(scene.documents, [self.governor(scene.guard)]).asearch(query)
+        )
 
     async def coverage(self, scene: Scene) -> Any:
-        return coverage(self.agent(scene, scene.agent, [Governor(scene.guard)]))
+        return coverage(self.agent(scene, scene.agent, [self.governor(scene.guard)]))

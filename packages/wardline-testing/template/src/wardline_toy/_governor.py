@@ -175,7 +175,7 @@ class Governor(Hook):
 
     async def _answer(self, way: Way, context: Context, answer: Answer) -> Mapping[str, str]:
         tools = context.local.get((self, "tools"), {})
-        calls = [_judged(call, answer.id, tools.get(call.name)) for call in answer.calls]
+        calls = [self._judged(call, answer.id, tools.get(call.name)) for call in answer.calls]
         refused = await self._adapter.screen(way, self._place(context), calls)
         found = {
             call.id: refusal
@@ -187,6 +187,16 @@ class Governor(Hook):
         return {call_id: str(refusal) for call_id, refusal in found.items()}
 
     # The tools
+
+    def _judged(self, call: Call, answer: str, tool: Tool | None) -> Judged:
+        """Return a call of the framework; models repeat their ids, so the answer's id belongs to it."""
+        return Judged(
+            call.name,
+            call.args,
+            id=f"{answer}/{call.id}",
+            bind=None if tool is None else partial(_bound, tool),
+            known=tool is not None,
+        )
 
     def wrap_tool(self, request: ToolRequest, call: Callable[[ToolRequest], Any]) -> Any:
         """Authorise the call on its final arguments, run it, and judge its result."""
@@ -215,7 +225,7 @@ class Governor(Hook):
 
         body: Any = run if way.loop else lambda *given: now(run(*given))
         try:
-            judged = _judged(request.call, request.answer, request.tool)
+            judged = self._judged(request.call, request.answer, request.tool)
             return await self._adapter.act(way, place, judged, body, suspend=suspend)
         except ActionRefused as refused:
             if self._raises:
@@ -290,17 +300,6 @@ class _Said:
 
     def released(self, content: Any) -> Answer:
         return replace(self._answer, text=str(content))
-
-
-def _judged(call: Call, answer: str, tool: Tool | None) -> Judged:
-    """Return a call of the framework; models repeat their ids, so the answer's id belongs to it."""
-    return Judged(
-        call.name,
-        call.args,
-        id=f"{answer}/{call.id}",
-        bind=None if tool is None else partial(_bound, tool),
-        known=tool is not None,
-    )
 
 
 def _bound(tool: Tool, args: Mapping[str, Any]) -> dict[str, Any]:

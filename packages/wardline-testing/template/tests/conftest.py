@@ -1,0 +1,1 @@
+"""Switch the framework's telemetry off here, before anything imports it."""
