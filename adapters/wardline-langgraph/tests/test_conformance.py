@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Annotated, Any, ClassVar
 
@@ -9,6 +10,7 @@ from graphs import Documents, Shelved, graph_of
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import BaseTool, InjectedToolCallId, StructuredTool
+from langchain_mcp_adapters.client import MultiServerMCPClient
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -47,17 +49,26 @@ class TestLangGraph(AdapterConformance):
     distributions = ("langgraph", "langchain-core")
     kinds = KINDS
     nesting = ("call", "handoff")
+    optional = (
+        "test_changed_input",
+        "test_conversation_keeps_its_session",
+        "test_answer_without_tools",
+    )
+    no_rewriter = (
+        "ToolNode has one wrapper around a call, and the adapter's stands inside the user's"
+    )
     denials: ClassVar = {"message": Denial.REFUSED, "raise": Denial.BARE}
 
     async def run(self, scene: Scene) -> RunReport:
         async with AsyncExitStack() as stack:
-            graph = self.graph(scene, await self._saver(scene, stack))
+            graph = self.graph(scene, await self._saver(scene, stack), await self._served(scene))
             given: Any = {"messages": [HumanMessage(scene.prompt)]}
             if scene.resume:
                 answer = scene.answer or "see the store"
                 given = Command(resume=dict.fromkeys(scene.resume["interrupts"], answer))
             config = {"configurable": {"thread_id": scene.thread or "kept"}}
             read: list[str] = []
+            out: dict[str, Any] = {}
             if scene.path == "sync":
                 out = graph.invoke(given, config)
             elif scene.path == "async":
@@ -67,7 +78,7 @@ class TestLangGraph(AdapterConformance):
                 async for part in graph.astream(given, config, stream_mode=modes, subgraphs=True):
                     space, mode, item = part
                     if mode == "values":
-                        out = out if space else item
+                        out = out if space else {**out, **item}
                     else:
                         read.append(item[0].text if mode == "messages" else str(item))
             return self._report(out, read)
@@ -80,19 +91,28 @@ class TestLangGraph(AdapterConformance):
             return stack.enter_context(SqliteSaver.from_conn_string(file))
         return await stack.enter_async_context(AsyncSqliteSaver.from_conn_string(file))
 
-    def graph(self, scene: Scene, saver: Any = None) -> Any:
+    async def _served(self, scene: Scene) -> list[BaseTool]:
+        if not scene.mcp:
+            return []
+        command, *args = scene.mcp
+        server = {"transport": "stdio", "command": command, "args": args}
+        return await MultiServerMCPClient({"kit": server}).get_tools()
+
+    def graph(self, scene: Scene, saver: Any = None, served: Sequence[BaseTool] = ()) -> Any:
         """Build the root's graph, in a graph with those that it hands over to."""
         root = scene.agent
         if not root.hands_to:
-            return self.agent(scene, root, saver)
+            return self.agent(scene, root, saver, served)
         graph = StateGraph(MessagesState)
         for spec in (root, *root.hands_to):
             graph.add_node(spec.name, self.agent(scene, spec))
         graph.add_edge(START, root.name)
         return graph.compile(checkpointer=saver)
 
-    def agent(self, scene: Scene, spec: AgentSpec, saver: Any = None) -> Any:
-        tools: list[Any] = [self._tool(one) for one in spec.tools]
+    def agent(
+        self, scene: Scene, spec: AgentSpec, saver: Any = None, served: Sequence[BaseTool] = ()
+    ) -> Any:
+        tools: list[Any] = [*served, *(self._tool(one) for one in spec.tools)]
         tools += [self._asking(self.agent(scene, one), one.name) for one in spec.calls]
         tools += [self._handing(one.name) for one in spec.hands_to]
         offered = [*tools, *([{"type": scene.hosted}] if scene.hosted else [])]

@@ -26,8 +26,16 @@ from wardline_langchain._middleware import (  # noqa: E402
     WardlineMiddleware,
     govern_middleware,
 )
+from wardline_langchain._recorder import RecordOnlyHandler  # noqa: E402
 
-__all__ = ["KINDS", "WardlineMiddleware", "coverage", "framework", "govern_middleware"]
+__all__ = [
+    "KINDS",
+    "RecordOnlyHandler",
+    "WardlineMiddleware",
+    "coverage",
+    "framework",
+    "govern_middleware",
+]
 
 framework = "langchain"
 """The distribution whose version `wardline doctor` shows."""

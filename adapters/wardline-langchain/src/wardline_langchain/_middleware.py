@@ -14,14 +14,14 @@ from langchain.agents.middleware import (
     ModelResponse,
     hook_config,
 )
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import BaseTool
 from langgraph.config import get_config
 from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command
 
 from wardline import ActionRefused, ConfigurationError, Guard, PolicySet
-from wardline.adapters import Adapter, Way, now
+from wardline.adapters import Adapter, Call, Place, Way, now
 from wardline_langchain._backstop import TICKETS, install
 from wardline_langchain._models import (
     call_model,
@@ -31,7 +31,7 @@ from wardline_langchain._models import (
     judge_output,
     refusal,
 )
-from wardline_langchain._place import IDS, RELEASED, GovernedState, open_place, place_of
+from wardline_langchain._place import IDS, RELEASED, GovernedState, name_of, open_place, place_of
 from wardline_langchain._tools import call_tool, refusal_message, screen
 
 if TYPE_CHECKING:
@@ -115,9 +115,10 @@ class WardlineMiddleware(AgentMiddleware[GovernedState, Any, Any]):
         with guard.refusing("input", "input"):
             place = open_place(guard, get_config(), state["messages"])
         update: Update = {IDS: place.ids, RELEASED: ""}
-        if not guard.policies.speaks_of("input"):
-            return update
         try:
+            await self._delegated(way, state["messages"])
+            if not guard.policies.speaks_of("input"):
+                return update
             changed = await judge_input(self._adapter, way, place, state["messages"])
         except ActionRefused as refused:
             if self._raises:
@@ -126,6 +127,14 @@ class WardlineMiddleware(AgentMiddleware[GovernedState, Any, Any]):
             update[RELEASED] = digest(message.text)
             return {**update, "messages": [message], "jump_to": "end"}
         return {**update, "messages": changed} if changed else update
+
+    async def _delegated(self, way: Way, messages: list[Any]) -> None:
+        """Authorise that a tool asks this agent, where it is one that does."""
+        caller = Place.here(self.guard, "langchain")
+        if caller is not None:
+            said = next((str(one.text) for one in messages if isinstance(one, HumanMessage)), "")
+            asked = Call(name_of(get_config()), {"text": said})
+            await self._adapter.act(way, caller, asked, lambda *_: None, kind="delegation")
 
     def after_agent(self, state: Any, runtime: Runtime[Any]) -> Update | None:
         """Judge a final answer that did not come from the model as it was judged there."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired
 
 from langchain.agents.middleware.types import AgentState, PrivateStateAttr
@@ -17,10 +19,21 @@ from wardline_langchain._results import led_here
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
-__all__ = ["IDS", "RELEASED", "GovernedState", "open_place", "place_of", "suspending"]
+__all__ = [
+    "IDS",
+    "RELEASED",
+    "GovernedState",
+    "calling",
+    "name_of",
+    "open_place",
+    "place_of",
+    "suspending",
+]
 
 IDS = "wardline"
 RELEASED = "wardline_released"
+
+_CALLER: ContextVar[str] = ContextVar("wardline_langchain_caller", default="")
 
 _RUNS = Runs()  # the control object is what all graphs of a run share and no other run has
 
@@ -54,7 +67,7 @@ def open_place(guard: Guard, config: RunnableConfig, messages: Iterable[Any]) ->
     found = config.get("configurable", {})
     kept = str(found["thread_id"]) if "thread_id" in found and _checkpointer(config) else ""
     if guard.here() is not None:
-        return Place.open(guard, "langchain", session=kept, agent=_name(config))
+        return Place.open(guard, "langchain", session=kept, agent=name_of(config))
     memory = _RUNS.of(get_runtime().control)
     session = kept or memory.known((guard, "session"), lambda: guard.session().id)
     ids = Ids(session=session, parent="", run="", agents=led_here(messages, _node(config)))
@@ -70,11 +83,27 @@ def _node(config: RunnableConfig) -> str:
     return graph.rpartition("|")[2].partition(":")[0]
 
 
-def _name(config: RunnableConfig) -> str:
-    """Return the name of an agent that a tool calls; without one, that of the tool."""
-    name = config.get("metadata", {}).get("lc_agent_name")
-    ticket = TICKETS.current()
-    return str(name or (ticket.name if ticket is not None else "") or "agent")
+def name_of(config: RunnableConfig) -> str:
+    """Return the name of an agent that a tool calls; without one of its own, that of the tool."""
+    name = _given(config)
+    if name in ("", _CALLER.get()):  # LangChain hands the outer agent's name down
+        ticket = TICKETS.current()
+        name = ticket.name if ticket is not None else name or "agent"
+    return name
+
+
+def _given(config: RunnableConfig) -> str:
+    return str(config.get("metadata", {}).get("lc_agent_name") or "")
+
+
+@contextmanager
+def calling(config: RunnableConfig) -> Iterator[None]:
+    """Say that the code inside is that of a tool which the agent of `config` calls."""
+    token = _CALLER.set(_given(config))
+    try:
+        yield
+    finally:
+        _CALLER.reset(token)
 
 
 def place_of(guard: Guard, state: Any) -> Place:

@@ -13,7 +13,7 @@ from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from wardline import ActionDenied, ActionRefused, ConfigurationError, Permit
 from wardline.adapters import Adapter, Call, Place, Way, now
 from wardline_langchain._arguments import bound, injected_names
-from wardline_langchain._place import place_of, suspending
+from wardline_langchain._place import calling, place_of, suspending
 from wardline_langchain._results import Result, as_content
 from wardline_langchain._streams import muted
 
@@ -88,7 +88,7 @@ async def call_tool(
     async def start(args: dict[str, Any], permit: Permit) -> Any:
         final = request.override(tool_call={**call, "args": args})
         try:
-            with muted(config) if permit.buffers else nullcontext():
+            with calling(config), muted(config) if permit.buffers else nullcontext():
                 return await way.run(handler, final)
         except GraphInterrupt as asked:
             if permit.decision.effect == "require_approval":

@@ -67,6 +67,8 @@ def _graph(graph: Pregel[Any, Any, Any, Any], seen: set[int]) -> Iterator[Covere
 
 
 def _governs(body: Any) -> bool:
+    if isinstance(body, ToolNode):
+        return False
     holder = getattr(getattr(body, "func", None), "__self__", None)
     return isinstance(getattr(holder, "guard", None), Guard)
 

@@ -162,7 +162,7 @@ class GovernedModel(BaseChatModel):
                     "it runs. Take it out, or replace it by a tool that this process runs"
                 )
         with self.guard.refusing("model_call", name, passing=(GraphBubbleUp,)):
-            place = place_of(self.guard, messages)
+            place = await place_of(adapter, way, messages)
         said = await judge_input(adapter, way, place, messages)
         args: dict[str, Any] = {"message_count": len(said), "tools": tools}
         if adapter.reads("messages"):

@@ -104,7 +104,7 @@ class GovernedToolNode(ToolNode):
         try:
             with self.guard.refusing("tool_call", call["name"], passing=(GraphBubbleUp,)):
                 messages = self._messages(request.state)
-                place = place_of(self.guard, messages)
+                place = await place_of(adapter, way, messages)
                 answer, batch = pending(messages, call)
                 scope = answer or task_id(config)
                 made = {

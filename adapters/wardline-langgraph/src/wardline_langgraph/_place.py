@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.messages import HumanMessage
@@ -9,18 +11,18 @@ from langgraph.config import get_config
 from langgraph.runtime import get_runtime
 from langgraph.types import interrupt
 
-from wardline.adapters import Ids, Memory, Place, Runs
+from wardline import AlreadyRan
+from wardline.adapters import Adapter, Call, Ids, Memory, Place, Runs, Way
 from wardline_langgraph._backstop import TICKETS
 from wardline_langgraph._results import led_here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from langchain_core.runnables import RunnableConfig
 
-    from wardline import Guard
 
-__all__ = ["current_run", "place_of", "suspending", "suspending_here", "task_id"]
+__all__ = ["at_work", "current_run", "place_of", "suspending", "suspending_here", "task_id"]
 
 
 def suspending(config: RunnableConfig) -> Callable[[Any], Any] | None:
@@ -42,37 +44,59 @@ def task_id(config: RunnableConfig) -> str:
     return str(config.get("configurable", {}).get("__pregel_task_id", ""))
 
 
-def place_of(guard: Guard, messages: Iterable[Any] = ()) -> Place:
+async def place_of(adapter: Adapter, way: Way, messages: Iterable[Any] = ()) -> Place:
     """Return the place of the calling code; `messages` is the conversation, where that is known.
 
-    The session is the thread, if there is one that is kept, else one for each run of the graph. A graph
-    that runs inside a governed action has a session below that action's and acts as the tool that it
-    runs in; who was handed the conversation acts under its own name. Outside any graph, each call is a
-    session of its own.
+    The session is the thread, if there is one that is kept, else one for each run of the graph; who was
+    handed the conversation acts under its own name. What a tool's code does belongs to its call. A graph
+    that it runs is another agent: it has a session below, acts as the tool that it runs in, and is
+    delegated to before it does anything. Outside any graph, each call is a session of its own.
+
+    Raises an `ActionRefused` where that delegation is refused.
     """
-    memory = current_run()
+    guard, memory = adapter.guard, current_run()
     if memory is None:
-        return Place.open(guard, "langgraph")
+        return Place.here(guard, "langgraph") or Place.open(guard, "langgraph")
     config, conversation = get_config(), [*messages]
     found = config.get("configurable", {})
     thread = str(found["thread_id"]) if "thread_id" in found and _checkpointer(config) else ""
     graph = str(found.get("checkpoint_ns", "")).rpartition("|")[0]
-    above = guard.here()
-    if above is None:
+    above, caller, delegate = guard.here(), Place.here(guard, "langgraph"), None
+    said = [one for one in conversation if isinstance(one, HumanMessage)]
+    if above is None or caller is None:
         session = thread or memory.known((guard, "session"), lambda: guard.session().id)
         agents = _agents(graph, conversation)
         ids = Ids(session=session, parent="", run="", agents=agents)
+    elif task_id(config) == _TASK.get():
+        return caller
     else:
         own = thread not in ("", above.root, above.id)
         session = thread if own else f"{above.id}/{graph}"
         ticket = TICKETS.current()
         name = ticket.name if ticket is not None else "graph"
         ids = Place.open(guard, "langgraph", session=session, agent=name).ids
-    said = [one.id for one in conversation if isinstance(one, HumanMessage) and one.id]
-    fresh = f"{session}/{said[-1]}" if said else guard.session(session).run().id
+        task = str(said[0].text) if said else ""
+        delegate = Call(name, {"text": task}, f"delegation/{graph}")
+    fresh = f"{session}/{said[-1].id}" if said and said[-1].id else guard.session(session).run().id
     place = Place(guard, "langgraph", {**ids, "run": memory.known((guard, session), lambda: fresh)})
     memory.known((guard, session, "place"), lambda: place)  # nobody else may hold the session yet
+    if caller is not None and delegate is not None:
+        done: list[bool] = memory.known((guard, session, "delegated"), list)
+        if not done:
+            with suppress(AlreadyRan):  # before the run was suspended
+                await adapter.act(way, caller, delegate, lambda *_: None, kind="delegation")
+            done.append(True)
     return place
+
+
+@contextmanager
+def at_work(config: RunnableConfig) -> Iterator[None]:
+    """Say that the code inside is that of a tool which the task of `config` runs."""
+    token = _TASK.set(task_id(config))
+    try:
+        yield
+    finally:
+        _TASK.reset(token)
 
 
 def _agents(graph: str, messages: list[Any]) -> list[str]:
@@ -96,6 +120,8 @@ def current_run() -> Memory | None:
         return None
     return _RUNS.of(control)
 
+
+_TASK: ContextVar[str] = ContextVar("wardline_langgraph_task", default="")
 
 _RUNS: Final = Runs()
 """By the control object, which all graphs of a run share and no other run has."""

@@ -64,7 +64,7 @@ class GovernedRetriever(BaseRetriever):
 
         name = str(self.name)
         with self.guard.refusing("retrieval", name):
-            place = place_of(self.guard)
+            place = await place_of(self._adapter, way)
         found: list[Document] = await self._adapter.act(
             way,
             place,

@@ -60,7 +60,7 @@ class GovernedStore(BaseStore):
     async def _judged(self, way: Way, ops: list[Operation]) -> list[Any]:
         adapter = self._adapter
         with self.guard.refusing("memory_read", self._name):
-            place = place_of(self.guard)
+            place = await place_of(adapter, way)
             calls = [Call(self._name, _arguments(op)) for op in ops]
         if len(ops) > 1:
             for kind in ("memory_read", "memory_write"):

@@ -13,7 +13,7 @@ from langgraph.errors import GraphInterrupt
 from wardline import ActionDenied, ActionRefused, ConfigurationError, Permit
 from wardline.adapters import Adapter, Call, Place, Way, now
 from wardline_langgraph._arguments import bound, injected_names
-from wardline_langgraph._place import suspending
+from wardline_langgraph._place import at_work, suspending
 from wardline_langgraph._results import Result, as_content
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ async def call_tool(
     async def start(args: dict[str, Any], permit: Permit) -> Any:
         final = request.override(tool_call={**tool_call, "args": args})
         try:
-            with _muted(config) if permit.buffers else nullcontext():
+            with at_work(config), _muted(config) if permit.buffers else nullcontext():
                 return await way.run(execute, final)
         except GraphInterrupt as asked:
             if permit.decision.effect == "require_approval":

@@ -487,3 +487,21 @@ def test_registering_and_governing_from_many_threads(bench: Any) -> None:
     for thread in threads:
         thread.join()
     assert sorted(done) == sorted(list(range(20)) * 16)
+
+
+def test_a_note_is_a_record_and_no_decision(bench: Any) -> None:
+    guard = bench.guard()
+    guard.note("tool_call `x` started", kind="tool_call", name="x", attempt=2)
+    (note,) = [one for one in bench.records("note") if one["what"].startswith("tool_call")]
+    assert (note["kind"], note["name"], note["attempt"]) == ("tool_call", "x", 2)
+    assert not bench.records("intent", "refusal")
+    bench.check()
+
+
+@pytest.mark.parametrize("field", ["type", "t", "seq", "hash"])
+def test_a_note_cannot_pass_for_another_record(bench: Any, field: str) -> None:
+    guard = bench.guard()
+    before = len(bench.records())
+    with pytest.raises(ConfigurationError, match=f"`{field}`"):
+        guard.note("x", **{field: "intent"})
+    assert len(bench.records()) == before

@@ -51,6 +51,8 @@ R = TypeVar("R")
 
 DEFAULT_HOME: Final = ".wardline"
 
+_OF_EVERY_RECORD: Final = frozenset({"type", "t", "seq", "hash"})
+
 _log = logging.getLogger("wardline")
 
 
@@ -299,6 +301,18 @@ class Guard:
         The caller vouches for that name. Raises `AnswerRefused` for an answer that does not count.
         """
         return self._asking.answer(approval, reply)
+
+    def note(self, what: str, **fields: str | int) -> None:
+        """Record that something happened about which nobody has decided; it lets nothing through.
+
+        `what` says it in words, `fields` are kept beside it. Raises `LedgerError` where it cannot be
+        recorded and `ConfigurationError` for a field that every record has of itself.
+        """
+        if taken := sorted(fields.keys() & _OF_EVERY_RECORD):
+            raise ConfigurationError(
+                f"a note has a field `{taken[0]}` of its own; name it otherwise"
+            )
+        self._machinery.note(what, **fields)
 
     def close(self) -> None:
         """Write what is buffered and let go of what this guard opened."""
