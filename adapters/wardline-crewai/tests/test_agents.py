@@ -276,7 +276,8 @@ def test_a_flow_is_suspended_and_goes_on_with_the_answer(world, tmp_path, approv
     again = [world.call("pay", "y1", to="bob"), world.call("read_file", "y2", path="/a")]
     kept = SQLiteFlowPersistence(str(tmp_path / "flows.db"))
     Work.crew = govern(world.crew(world.agent(calls, again, "paid")), guard)
-    pending = Work(persistence=kept).kickoff()
+    memory = Memory(storage=Shelf())  # or CrewAI loads one that takes long
+    pending = Work(persistence=kept, memory=memory).kickoff()
     assert isinstance(pending, HumanFeedbackPending)
     assert world.ran == [("read_file", "/a")]
     question = pending.callback_info["wardline"]
@@ -284,7 +285,7 @@ def test_a_flow_is_suspended_and_goes_on_with_the_answer(world, tmp_path, approv
     guard.answer(question["approval"], Reply("os:ann", approved=approved))
     if fresh:  # as another process would have it
         Work.crew = govern(world.crew(world.agent(again, "paid")), guard)
-    result = Work.from_pending(pending.context.flow_id, kept).resume()
+    result = Work.from_pending(pending.context.flow_id, kept, memory=memory).resume()
     assert result == "paid"
     assert world.ran == [("read_file", "/a"), *([("pay", "bob", 1)] if approved else [])]
 

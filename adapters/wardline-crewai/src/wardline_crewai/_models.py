@@ -200,7 +200,7 @@ class Request:
     @contextmanager
     def _holding(self, policies: Any) -> Iterator[Held]:
         """Hold back what may not be streamed before it is judged."""
-        binds = policies.speaks_of("model_call") or policies.speaks_of("output")
+        binds = policies.speaks_of("model_call", "after") or policies.speaks_of("output")
         held = Held(self.model, all=binds or self._written)
         with ExitStack() as stack:
             stack.callback(_held.reset, _held.set(held))

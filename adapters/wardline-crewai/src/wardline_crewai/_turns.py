@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crewai.flow.async_feedback import HumanFeedbackPending, PendingFeedbackContext
 from crewai.flow.flow_context import current_flow_id, current_flow_method_name, current_flow_name
 from crewai.hooks import HookAborted
+from opentelemetry import baggage
 
 from wardline.adapters import Suspended
 
@@ -43,7 +44,10 @@ class FlowStep:
     __slots__ = ("execution", "flow", "method", "name")
 
     def __init__(self, execution: str) -> None:
-        self.flow = current_flow_id.get() or ""
+        # A flow that goes on with a conversation still has an id of its own here.
+        given = baggage.get_baggage("flow_inputs")
+        kept = given.get("id") if isinstance(given, dict) else None
+        self.flow = str(kept or current_flow_id.get() or "")
         self.name = current_flow_name.get() or ""
         self.method = current_flow_method_name.get()
         self.execution = execution
