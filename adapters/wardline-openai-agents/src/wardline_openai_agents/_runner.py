@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from agents import Agent, Model, RunConfig, RunState, UserError
@@ -19,7 +20,7 @@ from wardline_openai_agents._models import GovernedModel, GovernedProvider
 from wardline_openai_agents._streams import without_refused
 
 if TYPE_CHECKING:
-    from agents import RunResult, RunResultStreaming
+    from agents import ModelProvider, RunResult, RunResultStreaming
 
     from wardline_openai_agents._agents import GovernedAgent
 
@@ -44,65 +45,59 @@ class GovernedRunner(AgentRunner):
 
     async def run(self, starting_agent: Any, input: Any, **kwargs: Any) -> RunResult:
         """Run an agent to its end or suspension."""
-        prepared = self._prepare(starting_agent, input, kwargs)
-        if prepared is None:
+        start = self._start(starting_agent, input, kwargs)
+        if start is None:
             return await self.inner.run(starting_agent, input, **kwargs)
-        flow, agent, outer = prepared
-        provider = (
-            kwargs["run_config"].model_provider if not kwargs.get("run_config_given") else None
-        )
-        kwargs.pop("run_config_given")
         try:
-            with entered(flow):
-                input = await _released(Way(loop=True), flow, input)
-                result = await self.inner.run(agent, input, **kwargs)
+            with entered(start.flow):
+                input = await _released(Way(loop=True), start.flow, input)
+                result = await self.inner.run(start.agent, input, **kwargs)
         except UserError as error:
             raise _bare(error) from error.__cause__
         finally:
-            flow.close()
-            if provider is not None:
-                await provider.aclose()
-        _tell(outer, result)
+            start.flow.close()
+            if start.provider is not None:
+                await start.provider.aclose()
+        start.tell(result)
         return result
 
     def run_sync(self, starting_agent: Any, input: Any, **kwargs: Any) -> RunResult:
         """Do the same without an event loop."""
-        prepared = self._prepare(starting_agent, input, kwargs)
-        if prepared is None:
+        start = self._start(starting_agent, input, kwargs)
+        if start is None:
             return self.inner.run_sync(starting_agent, input, **kwargs)
-        flow, agent, outer = prepared
-        kwargs.pop("run_config_given")
         try:
-            with entered(flow):
-                input = now(_released(Way(loop=False), flow, input))
-                result = self.inner.run_sync(agent, input, **kwargs)
+            with entered(start.flow):
+                input = now(_released(Way(loop=False), start.flow, input))
+                result = self.inner.run_sync(start.agent, input, **kwargs)
         except UserError as error:
             raise _bare(error) from error.__cause__
         finally:
-            flow.close()
-        _tell(outer, result)
+            start.flow.close()
+        start.tell(result)
         return result
 
     def run_streamed(self, starting_agent: Any, input: Any, **kwargs: Any) -> RunResultStreaming:
         """Start a run whose events are read as they come."""
-        prepared = self._prepare(starting_agent, input, kwargs)
-        if prepared is None:
+        start = self._start(starting_agent, input, kwargs)
+        if start is None:
             return self.inner.run_streamed(starting_agent, input, **kwargs)
-        flow, agent, outer = prepared
-        kwargs.pop("run_config_given")
-        with entered(flow):
-            input = now(_released(Way(loop=False), flow, input))
-            result = self.inner.run_streamed(agent, input, **kwargs)
+        with entered(start.flow):
+            input = now(_released(Way(loop=False), start.flow, input))
+            result = self.inner.run_streamed(start.agent, input, **kwargs)
+
+        def ended(_: Any) -> None:
+            start.flow.close()
+            start.tell(result)
+
         if result.run_loop_task is not None:
-            result.run_loop_task.add_done_callback(lambda _: _ended(flow, outer, result))
-        return without_refused(flow, result)
+            result.run_loop_task.add_done_callback(ended)
+        return without_refused(start.flow, result)
 
-    def _prepare(
-        self, agent: Any, input: Any, kwargs: dict[str, Any]
-    ) -> tuple[Flow, GovernedAgent, tuple[Flow, str] | None] | None:
-        """Return the run that starts, its agent, and the call inside which it does.
+    def _start(self, agent: Any, input: Any, kwargs: dict[str, Any]) -> _Start | None:
+        """Return the run that starts, None for one that is nobody's business.
 
-        None is a run that is nobody's business. Puts what is governed into `kwargs`.
+        Puts what is governed into `kwargs`.
         """
         state = input if isinstance(input, RunState) else None
         agent = self._governed(agent, state)
@@ -112,7 +107,8 @@ class GovernedRunner(AgentRunner):
         guard = governor.adapter.guard
         outer = starts_below()
         memory = kwargs.get("session")
-        config = _config(kwargs)
+        owned = kwargs.get("run_config") is None
+        config = kwargs["run_config"] = _config(kwargs.get("run_config"))
         conversation = (
             getattr(memory, "session_id", None)
             or kwargs.get("conversation_id")
@@ -124,19 +120,18 @@ class GovernedRunner(AgentRunner):
             if outer is not None and guard is outer[0].adapter.guard:
                 flow, id = outer
                 run = flow.call_id(id)
-                root = flow.place.session.root
-                session = conversation or f"{root}/{run}"
+                session = conversation or f"{flow.place.session.root}/{run}"
                 place = Place.open(guard, _NAME, session=session, run=run, agent=agent.name)
             elif state is not None:
                 place = place_of(guard, state, conversation)
             place = place or Place.open(guard, _NAME, session=conversation, agent=agent.name)
             if state is not None:
                 settle(guard, place, state)
-        flow = Flow(governor, place)
         remembers = memory is not None and not isinstance(memory, GovernedMemory)
         if remembers and guard.policies.kinds() & {"memory_read", "memory_write"}:
             kwargs["session"] = GovernedMemory(memory, governor.adapter)
-        return flow, agent, outer
+        provider = config.model_provider if owned else None
+        return _Start(Flow(governor, place), agent, outer, provider)
 
     def _governed(self, agent: Any, state: RunState[Any, Any] | None) -> GovernedAgent | None:
         """Return the governed agent that is to run, None where none is asked for."""
@@ -167,21 +162,34 @@ class GovernedRunner(AgentRunner):
 _NAME = "openai-agents"
 
 
-def _config(kwargs: dict[str, Any]) -> RunConfig:
-    """Put a run configuration into `kwargs` by which every model is governed; return it."""
-    given = kwargs.get("run_config")
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A run that starts: its agent, the run and call inside which it does, the provider it owns."""
+
+    flow: Flow
+    agent: GovernedAgent
+    outer: tuple[Flow, str] | None
+    provider: ModelProvider | None
+
+    def tell(self, result: Any) -> None:
+        """Let the call inside which this run was suspended know that it has not come to its end."""
+        if self.outer is not None and result.interruptions:
+            flow, id = self.outer
+            flow.waiting.add(id)
+
+
+def _config(given: Any) -> RunConfig:
+    """Return a run configuration by which every model is governed."""
     config = RunConfig() if given is None else given
     if isinstance(config, Mapping):
         config = RunConfig(**cast("Any", config))
-    changes: dict[str, Any] = {"model_provider": GovernedProvider(config.model_provider)}
-    if isinstance(config.model_provider, GovernedProvider):
-        changes = {}  # an agent as a tool gets the configuration of the run that it is in
+    changes: dict[str, Any] = {}
+    # An agent as a tool gets the configuration of the run that it is in.
+    if not isinstance(config.model_provider, GovernedProvider):
+        changes["model_provider"] = GovernedProvider(config.model_provider)
     if isinstance(config.model, Model) and not isinstance(config.model, GovernedModel):
         changes["model"] = GovernedModel(config.model)
-    config = dataclasses.replace(config, **changes)
-    kwargs["run_config"] = config
-    kwargs["run_config_given"] = given is not None
-    return config
+    return dataclasses.replace(config, **changes)
 
 
 async def _released(way: Way, flow: Flow, input: Any) -> Any:
@@ -212,14 +220,3 @@ def _bare(error: UserError) -> Exception:
     """Return the refusal that the SDK has wrapped, else the error as it is."""
     cause = error.__cause__
     return cause if isinstance(cause, ActionRefused) else error
-
-
-def _tell(outer: tuple[Flow, str] | None, result: Any) -> None:
-    """Let the call inside which a run was suspended know that it has not come to its end."""
-    if outer is not None and result.interruptions:
-        outer[0].waiting.add(outer[1])
-
-
-def _ended(flow: Flow, outer: tuple[Flow, str] | None, result: Any) -> None:
-    flow.close()
-    _tell(outer, result)
