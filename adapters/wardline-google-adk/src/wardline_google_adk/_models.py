@@ -13,9 +13,8 @@ from google.adk.models.llm_response import LlmResponse
 from google.genai import types
 
 from wardline import ActionRefused, ConfigurationError
-from wardline.adapters import Call, Way, same
+from wardline.adapters import Attached, Call, Way, beneath, same
 from wardline_google_adk._place import METADATA, place_of
-from wardline_google_adk._seams import Attached, beneath
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence

@@ -15,10 +15,9 @@ from google.adk.tools.base_tool import BaseTool
 from google.genai import types
 
 from wardline import ActionRefused, ConfigurationError, Guard, PolicySet
-from wardline.adapters import Adapter, Call, Way
+from wardline.adapters import Adapter, Attached, Call, Way, beneath, put_before
 from wardline_google_adk._models import GovernedModel, Models, text_of
 from wardline_google_adk._place import place_of
-from wardline_google_adk._seams import Attached, beneath, put_before
 from wardline_google_adk._stores import GovernedArtifacts, GovernedMemory
 from wardline_google_adk._tools import GovernedExecutor, GovernedTool, Tools
 

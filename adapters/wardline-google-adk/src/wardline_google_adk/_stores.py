@@ -9,7 +9,7 @@ from google.adk.memory.base_memory_service import BaseMemoryService, SearchMemor
 from google.genai import types
 
 from wardline import ConfigurationError
-from wardline.adapters import Call, Place, Way
+from wardline.adapters import Call, Place, Plain, Way
 from wardline_google_adk._models import text_of
 from wardline_google_adk._place import FRAMEWORK, conversation, place_of
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from google.adk.agents.invocation_context import InvocationContext
     from google.adk.memory.memory_entry import MemoryEntry
 
-    from wardline.adapters import Adapter
+    from wardline.adapters import Adapter, Result
 
 __all__ = ["GovernedArtifacts", "GovernedMemory"]
 
@@ -63,14 +63,13 @@ class _Governed:
         body: Callable[[dict[str, Any]], Any],
         *,
         session: str = "",
-        result: Callable[[Any], Any] | None = None,
+        result: Callable[[Any], Result] = Plain,
     ) -> Any:
         name = type(self._service).__name__
         with self._adapter.guard.refusing(kind, name):
             place = self._place(session)
-        shape = {"result": result} if result else {}
         return await self._adapter.act(
-            _LOOP, place, Call(name, args), lambda judged, _: body(judged), kind=kind, **shape
+            _LOOP, place, Call(name, args), lambda judged, _: body(judged), kind=kind, result=result
         )
 
 

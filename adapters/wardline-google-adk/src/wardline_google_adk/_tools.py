@@ -17,10 +17,9 @@ from google.adk.flows.llm_flows.functions import generate_request_confirmation_e
 from google.adk.tools.agent_tool import AgentTool
 
 from wardline import ActionDenied, ActionRefused, ConfigurationError
-from wardline.adapters import Call, Suspended, Way, now, same
+from wardline.adapters import Attached, Call, Suspended, Way, beneath, now, same
 from wardline_google_adk._arguments import Output, bound, hands_over, retrieves
 from wardline_google_adk._place import acting, answer_id, carrier, place_of
-from wardline_google_adk._seams import Attached, beneath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -24,12 +24,14 @@ from wardline.adapters.place import Caller, Ids, Place
 from wardline.adapters.results import Plain, Result, ToolFailedError
 from wardline.adapters.runs import Memory, Runs
 from wardline.adapters.schemas import plain, received
+from wardline.adapters.seams import Attached, beneath, put_before
 from wardline.adapters.tickets import Ticket, Tickets, same
 from wardline.adapters.versions import require_proved
 from wardline.adapters.way import Way, now
 
 __all__ = [
     "Adapter",
+    "Attached",
     "Call",
     "Caller",
     "Covered",
@@ -46,8 +48,10 @@ __all__ = [
     "ToolFailedError",
     "Way",
     "asked",
+    "beneath",
     "now",
     "plain",
+    "put_before",
     "received",
     "referred",
     "require_proved",

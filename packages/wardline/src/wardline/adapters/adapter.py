@@ -256,14 +256,16 @@ class Adapter:
         usage: Callable[[list[Any]], Mapping[str, int]] | None = None,
         hold: bool = False,
         suspend: Suspend | None = None,
+        permit: Permit | None = None,
     ) -> AsyncIterator[Any]:
         """Yield what `start` streams, as far as it may be released.
 
-        It is authorised before the first item. Where a rule can bind on what comes back, or with
+        It is authorised before the first item, unless there is a `permit` for it already. Where a rule can bind on what comes back, or with
         `hold`, it is read to its end and judged as the one result that `whole` makes of the items, and
         `released` of that result returns the items to yield. Otherwise items pass as they come.
         """
-        permit = await self.permit(way, place, call, kind=kind, suspend=suspend)
+        if permit is None:
+            permit = await self.permit(way, place, call, kind=kind, suspend=suspend)
         held = hold or permit.buffers
         items: list[Any] = []
         try:

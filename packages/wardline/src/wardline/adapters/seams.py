@@ -1,7 +1,7 @@
-"""Seams: where an object of ADK is started, code of ours stands in front of its own.
+"""Seams: where an object of a framework is started, code of ours stands in front of its own.
 
-ADK's callbacks see a call before other callbacks can change it. What starts for certain is seen only by
-the object itself, so the plugin puts it into a subclass of its own class. That is still the same object,
+A framework's hooks see a call before other hooks can change it. What starts for certain is seen only by
+the object itself, so an adapter puts it into a subclass of its own class. That is still the same object,
 of the same name, for everybody who holds it.
 """
 
@@ -53,7 +53,7 @@ def beneath(thing: Any) -> Any:
 
 
 class Attached(Generic[V]):
-    """What we know about an object of ADK, for as long as that object lives."""
+    """What an adapter knows about an object of its framework, for as long as that object lives."""
 
     __slots__ = ("_known",)
 
