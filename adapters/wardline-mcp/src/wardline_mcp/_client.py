@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from mcp.client import Client
@@ -15,7 +15,7 @@ from mcp.types import ErrorData, Request
 from pydantic import BaseModel, TypeAdapter
 
 from wardline import ActionRefused, ConfigurationError
-from wardline.adapters import Adapter, Covered, Ids, Place
+from wardline.adapters import Adapter, Covered, Place
 from wardline_mcp._governor import FRAMEWORK, KINDS, Governor, as_error
 from wardline_mcp._listing import Listing
 from wardline_mcp._methods import ACTS, ANSWERING
@@ -162,13 +162,10 @@ class _Seam:
     def _place(self) -> Place:
         """Return where a call happens: where the calling code is, else in the connection's session."""
         guard = self._governor.adapter.guard
-        above = guard.here()
-        if above is not None:
-            ids = Ids(session=above.id, parent="", run="", agents=[])
-            return Place(guard, FRAMEWORK, ids, guard.acting())
-        if self._opened is None:
+        inside = Place.here(guard, FRAMEWORK)
+        if inside is None and self._opened is None:
             self._opened = Place.open(guard, FRAMEWORK)
-        return self._opened
+        return inside or cast("Place", self._opened)
 
     async def send_request(
         self,

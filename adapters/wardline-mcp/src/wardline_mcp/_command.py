@@ -142,7 +142,7 @@ async def _carry(made: Proxy, connect: Callable[[], Transport]) -> int:
                 if not await made.relay().run(client, server):
                     sys.stderr.write("wardline mcp proxy: the server has gone\n")
                     code = _FAILED
-            group.cancel_scope.cancel()
+                group.cancel_scope.cancel()  # nobody waits for more of what a client may write
 
         group.start_soon(stop)
         group.start_soon(carry)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from mcp.shared.exceptions import MCPError
@@ -13,12 +15,12 @@ from wardline import ActionRefused, ApprovalPending, ConfigurationError
 from wardline.adapters import Adapter, Call, Way
 from wardline_mcp._context import call_id, with_context
 from wardline_mcp._methods import ACTS, PASSING, Act
-from wardline_mcp._results import refusal_result
+from wardline_mcp._results import refusal_result, stored_result
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from wardline import Permit
+    from wardline import Approval, Permit
     from wardline.adapters import Place, Suspend
     from wardline_mcp._listing import Listing
 
@@ -106,12 +108,14 @@ class Governor:
         *,
         bind: Callable[[str], Bind | None] | None = None,
         suspend: Suspend | None = None,
+        asked: Approval | None = None,
     ) -> dict[str, Any]:
         """Return the result of a request that acts, as far as it may be released.
 
         `place` says where it happens, `forward` sends it on and `fetch` another request to the same
-        server. `bind` returns how the tool of a name binds its arguments. Raises an `ActionRefused`,
-        or what `forward` raises.
+        server. `bind` returns how the tool of a name binds its arguments. `suspend` asks somebody, and
+        `asked` is what was asked before about this call. Raises an `ActionRefused`, or what `forward`
+        raises.
         """
         act = ACTS[method]
         guard = self.adapter.guard
@@ -123,7 +127,7 @@ class Governor:
                 call = Call(
                     self.listing.prefix + name,
                     act.args(params, self.adapter.reads),
-                    id=call_id(params),
+                    id=call_id(params) or _own_id(suspend, asked),
                     bind=bind(name) if bind is not None and known else None,
                     known=known,
                 )
@@ -162,11 +166,15 @@ class Governor:
             body,
             kind=act.kind,
             result=act.result,
-            stored=_stored if act.method == "tools/call" else None,
+            stored=partial(self._stored, params) if act.method == "tools/call" else None,
             usage=(lambda raw: {"tokens": _tokens(params) + _tokens(raw)}) if counted else None,
             suspend=suspend,
         )
         return result
+
+    def _stored(self, params: Mapping[str, Any], content: Any) -> dict[str, Any]:
+        """Return the result of a call that ran before, from the content that was released of it."""
+        return stored_result(content, structured=self.listing.promises(str(params.get("name"))))
 
     def withholds(self, method: str) -> bool:
         """Whether a rule can bind on what a request returns, so that no part of it may come early."""
@@ -174,9 +182,11 @@ class Governor:
         return act is not None and self.adapter.guard.policies.speaks_of(act.kind, "after")
 
 
-def _stored(content: Any) -> dict[str, Any]:
-    """Return the result of a call that ran before, from the content that was released of it."""
-    return ACTS["tools/call"].result({}).released(content)
+def _own_id(suspend: Suspend | None, asked: Approval | None) -> str:
+    """Return an id for a call that may be asked about, so that an answer is for this one alone."""
+    if asked is not None:
+        return asked.call_id
+    return f"asked-{os.urandom(12).hex()}" if suspend is not None else ""
 
 
 def _tokens(value: Any) -> int:

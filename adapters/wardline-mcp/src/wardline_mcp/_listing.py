@@ -56,6 +56,10 @@ class Listing:
         """Return the input schema that the server last listed for a tool, None for an unlisted one."""
         return self._listed.get("tools", {}).get(tool, {}).get("inputSchema")
 
+    def promises(self, tool: str) -> bool:
+        """Whether the server says that a tool returns structured content."""
+        return self._listed.get("tools", {}).get(tool, {}).get("outputSchema") is not None
+
     def changed(self, method: str) -> None:
         """Take note that a server says its list has changed."""
         name = method.removeprefix("notifications/").removesuffix("/list_changed")

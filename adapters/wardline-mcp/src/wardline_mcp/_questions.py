@@ -59,13 +59,16 @@ class Asking:
         self._adapter = adapter
         self._by = by
 
-    def suspend(self, params: Mapping[str, Any], ask: _Ask, *, able: bool) -> Suspend | None:
+    def suspend(
+        self, params: Mapping[str, Any], ask: _Ask, asked: Approval | None, *, able: bool
+    ) -> Suspend | None:
         """Return how a call waits for an answer, None where nobody can be asked.
 
         `able` says whether the client can ask its person. Where the protocol has the client call
-        again with the answer the call ends in a question, otherwise `ask` puts it meanwhile.
+        again with the answer the call ends in a question, otherwise `ask` puts it meanwhile. `asked`
+        is what this call has been asked about before: nobody is asked twice.
         """
-        if not self._by or not able:
+        if not self._by or not able or asked is not None:
             return None
         if is_modern(params):
             return None if "requestState" in params else _end

@@ -129,7 +129,7 @@ class Relay:
             if method == "initialize":
                 self._version = str(result.get("protocolVersion", ""))
             return result
-        params, _ = await self._asking.answered(params)
+        params, asked = await self._asking.answered(params)
         return await governor.handle(
             self._place,
             method,
@@ -139,8 +139,10 @@ class Relay:
             suspend=self._asking.suspend(
                 params,
                 partial(dctx.send_raw_request, "elicitation/create"),
+                asked,
                 able=self._capabilities.get("elicitation") is not None,
             ),
+            asked=asked,
         )
 
     def _place(self) -> Place:

@@ -20,6 +20,7 @@ __all__ = [
     "Shaped",
     "ToolResult",
     "refusal_result",
+    "stored_result",
     "text_of",
 ]
 
@@ -33,6 +34,16 @@ def refusal_result(text: str, *, modern: bool) -> dict[str, Any]:
     """
     result: dict[str, Any] = {"content": [{"type": "text", "text": text}], "isError": True}
     return {**result, "resultType": "complete"} if modern else result
+
+
+def stored_result(content: Any, *, structured: bool) -> dict[str, Any]:
+    """Return the result of a tool from the content that was released of it, when it ran before."""
+    if isinstance(content, dict) and content.keys() == {"content", "structuredContent"}:
+        return {**content, "content": _blocks(content["content"])}
+    result: dict[str, Any] = {"content": _blocks(content)}
+    if structured:
+        result["structuredContent"] = content if isinstance(content, dict) else {"result": content}
+    return result
 
 
 class Shaped:

@@ -172,8 +172,10 @@ class _Seam:
                 suspend=self._asking.suspend(
                     raw,
                     partial(_elicit, ctx),
+                    asked,
                     able=ctx.session.check_client_capability(_ELICITS),
                 ),
+                asked=asked,
             )
         except Suspended as suspended:
             return interim(suspended.question)
