@@ -1,7 +1,5 @@
 """What the author of an adapter writes: how to build a real agent, and what the framework lacks."""
 
-# ruff: noqa: ARG002 - signatures for others to fill
-
 from __future__ import annotations
 
 from enum import Enum
