@@ -15,7 +15,7 @@ from wardline_testing.suite.conformance import pristine
 
 pytest_plugins = ["pytester"]
 
-TEMPLATE = Path(__file__).parents[1] / "template" / "tests"
+TEMPLATE = Path(__file__).parents[1] / "template"
 
 
 def named(problem: pytest.ExceptionInfo[TypeError], *words: str) -> bool:
@@ -141,8 +141,9 @@ class TestIt(Toy):
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run a conformance module in a process of its own."""
-    pytest.importorskip("wardline_toy", reason="needs the kit's toy and template installed")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TEMPLATE)]))
+    pytest.importorskip("toyagents", reason="needs packages/wardline-testing/toy installed")
+    folders = [str(TEMPLATE / "src"), str(TEMPLATE / "tests")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(folders))
     monkeypatch.delenv("CI", raising=False)
 
     def run(text: str, *args: str, conftest: str = "") -> pytest.RunResult:
@@ -216,7 +217,7 @@ def test_ci_asks_for_completeness(run: Any, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_class_that_is_not_collected_is_noticed(run: Any) -> None:
     result = run("class NotATest(Toy): pass\n", "--wardline-complete", "--collect-only", "-q")
     assert result.ret == 0
-    result = run("class NotATest(Toy): pass\n", "--wardline-complete", "-x", "--maxfail=1")
+    result = run("class NotATest(Toy): pass\n", "--wardline-complete")
     assert result.ret != 0
     assert "NotATest.test_" in output(result)
 

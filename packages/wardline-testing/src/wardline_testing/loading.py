@@ -12,8 +12,10 @@ from wardline_testing.harness import Harness
 __all__ = ["load_harness"]
 
 
-def load_harness(where: str) -> type[Harness]:
+def load_harness(where: str, module: str = "") -> type[Harness]:
     """Return the harness class that `FILE.py:Class` names.
+
+    `module` is the name to import the file under, where something refers to it by that.
 
     A `conftest.py` beside the file is imported first, as pytest does: it is where telemetry is switched
     off. Raises `ConfigurationError` where there is none.
@@ -25,17 +27,18 @@ def load_harness(where: str) -> type[Harness]:
     sys.path.insert(0, str(path.parent))
     if (path.parent / "conftest.py").exists():
         _imported(path.parent / "conftest.py")
-    found = getattr(_imported(path), name, None)
+    found = getattr(_imported(path, module), name, None)
     if not (isinstance(found, type) and issubclass(found, Harness)):
         raise ConfigurationError(f"{file} has no class {name!r} that is a Harness")
     return found
 
 
-def _imported(path: Path) -> object:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+def _imported(path: Path, name: str = "") -> object:
+    name = name or path.stem
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module

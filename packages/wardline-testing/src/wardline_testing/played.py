@@ -14,6 +14,7 @@ from wardline import ActionRefused, ConfigurationError
 from wardline_testing.evidence import Witness
 from wardline_testing.findings import (
     Crashed,
+    Finding,
     FrameworkMissing,
     Mismatch,
     NotJudged,
@@ -133,7 +134,7 @@ def drive(
 
     scene.spoke = spoke
     if not harness.has_model and scene.probe is not None:
-        scene.probe.watch = witness.look
+        scene.probe.watches.append(witness.look)
     before = len(scene.probe.starts) if scene.probe is not None else 0
     ending = in_thread(lambda: _to_its_end(harness, scene), deadline)
     scene.spoke = wish
@@ -205,7 +206,7 @@ class Played:
             return
         if len(found) > len(wanted):
             raise Overrun(f"`{tool}` ran with {found}, and should have with {wanted}")
-        raise Mismatch(f"`{tool}` ran with {found}, and should have with {wanted}")
+        raise self._or_crashed(Mismatch(f"`{tool}` ran with {found}, and not with {wanted}"))
 
     # What was decided
 
@@ -219,7 +220,7 @@ class Played:
         said = f"`{tool}` was let through {len(yes)} and refused {len(no)} times, expected "
         said += f"{allowed} and {refused}"
         if len(found) < allowed + refused:
-            raise NotJudged(f"{said}: {self._what_happened()}")
+            raise self._or_crashed(NotJudged(f"{said}: {self._what_happened()}"))
         if len(found) > allowed + refused:
             raise Overrun(f"{said}: {self._what_happened()}")
         if len(yes) != allowed:
@@ -302,6 +303,14 @@ class Played:
     def heard(self, text: str, agent: str = "") -> bool:
         """Whether a model was sent `text`; any model, or that of `agent`."""
         return any(text in sent for name, sent in self.scene.heard if agent in ("", name))
+
+    def _or_crashed(self, finding: Finding) -> Finding:
+        """Return that the run crashed where that is why something is missing, else the finding."""
+        if self.error is None or self.refusal is not None:
+            return finding
+        finding = Crashed(f"the run raised {self.error!r}; {finding}")
+        finding.__cause__ = self.error
+        return finding
 
     def _what_happened(self) -> str:
         decided = [

@@ -19,7 +19,7 @@ from wardline_testing.suite.base import NEEDS
 from wardline_testing.suite.conformance import Conformance, base_of, pristine, tests_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
 
     from wardline_testing.gaps import Gap
 
@@ -38,6 +38,7 @@ __all__ = [
 _SPREAD = {"path": "paths", "on_denied": "denials", "nesting": "nesting"}
 _RESULTS = pytest.StashKey[Results]()
 _EXPECTED = pytest.StashKey[set[str]]()
+_SEEN = pytest.StashKey[set[type[Conformance]]]()
 _GAP = pytest.StashKey["Gap"]()
 _ABSENT = pytest.StashKey[str]()
 
@@ -63,15 +64,21 @@ def pytest_configure(config: pytest.Config) -> None:
     """Begin without results."""
     config.stash[_RESULTS] = Results()
     config.stash[_EXPECTED] = set()
+    config.stash[_SEEN] = set()
 
 
 # Collecting
 
 
-def pytest_pycollect_makeitem(obj: object) -> object:
-    """Leave the kit's own classes alone where a test module imports them."""
-    if isinstance(obj, type) and issubclass(obj, Conformance) and base_of(obj) is None:
+def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> object:
+    """Remember the classes that are there, and leave the kit's own alone where they are imported."""
+    if not (isinstance(obj, type) and issubclass(obj, Conformance)):
+        return None
+    if base_of(obj) is None:
         return []
+    module = collector.getparent(pytest.Module)
+    if module is not None and module.obj.__name__ == obj.__module__:
+        collector.config.stash[_SEEN].add(obj)
     return None
 
 
@@ -169,9 +176,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     for item in session.items:
         if (cls := _class_of(item)) is not None:
             seen.setdefault(cls, set()).add(_name(item))
-    for cls in _leaves(Conformance):
+    for cls in config.stash[_SEEN]:
         base = base_of(cls)
-        if base is None:
+        if base is None or cls.__subclasses__():
             continue
         for name, tier in tests_of(base).items():
             declared = tier != "optional" or name in cls.optional
@@ -182,14 +189,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError(
             f"the conformance suite is not complete, {len(problems)} of its tests were left out:\n{shown}"
         )
-
-
-def _leaves(cls: type[Any]) -> Iterator[type[Any]]:
-    below = cls.__subclasses__()
-    if not below:
-        yield cls
-    for one in below:
-        yield from _leaves(one)
 
 
 # Running
@@ -216,17 +215,17 @@ def pytest_runtest_makereport(
     results = item.config.stash[_RESULTS]
     note = (cls, _name(item), item.nodeid.partition("[")[2].rstrip("]"))
     if report.failed:
-        results.add(*note, "failed", "")
+        results.add(*note, "fail", "")
     elif report.skipped:
         results.add(*note, "absent" if gap is None else gap_result(gap), absent)
     elif report.when == "call":
-        results.add(*note, "passed", "")
+        results.add(*note, "pass", "")
     return report
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Say, for each class, how much of the suite was shown, and print every gap with its reason."""
-    for entry in config.stash[_RESULTS].written():
+    for entry in config.stash[_RESULTS].classes():
         frameworks = ", ".join(f"{name} {at}" for name, at in entry["framework"].items())
         terminalreporter.write_sep("-", f"{entry['adapter']} on {frameworks}")
         tests = entry["tests"].values()

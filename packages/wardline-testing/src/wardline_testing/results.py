@@ -25,7 +25,7 @@ __all__ = ["Results", "gap_result", "main", "missing"]
 
 _BASES: Final = {one.__name__: one for one in (AdapterConformance, ProtocolConformance)}
 _KIND_OF_GAP: Final = {"Never": "never", "Upstream": "upstream", "Todo": "todo"}
-_FINE: Final = {"core": {"passed", "absent"}, "optional": {"passed", "undeclared"}}
+_FINE: Final = {"core": {"pass", "absent"}, "optional": {"pass", "undeclared"}}
 
 
 class Results:
@@ -44,10 +44,26 @@ class Results:
         test["variants"][variant] = result
         if why:
             test["reason"] = why
-        found = set(test["variants"].values())
-        test["result"] = "failed" if "failed" in found else max(found, key=_weight)
+        test["result"] = max(test["variants"].values(), key=_weight)
 
-    def written(self) -> list[dict[str, Any]]:
+    def written(self) -> dict[str, Any]:
+        """Return what was shown: one adapter, its tests, and the same for each of its classes.
+
+        Where an adapter has several classes, a test counts as its worst.
+        """
+        classes = self.classes()
+        if not classes:
+            return {}
+        tests: dict[str, dict[str, Any]] = {}
+        for entry in classes:
+            for name, test in entry["tests"].items():
+                before = tests.get(name)
+                if before is None or _weight(test["result"]) > _weight(before["result"]):
+                    tests[name] = test
+        shared = ("adapter", "version", "kit", "python", "framework")
+        return {key: classes[0][key] for key in shared} | {"tests": tests, "classes": classes}
+
+    def classes(self) -> list[dict[str, Any]]:
         """Return one entry for each class."""
         return [self._entry(cls, tests) for cls, tests in self._suites.items()]
 
@@ -88,15 +104,15 @@ def gap_result(gap: object) -> str:
     return _KIND_OF_GAP[type(gap).__name__]
 
 
-def missing(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+def missing(run: Mapping[str, Any]) -> list[str]:
     """Return why an adapter with these results may not be published; nothing where it may.
 
     The names of the tests are compared with the kit's own list, so that a run of fewer shows.
     """
-    if not entries:
+    if not run.get("classes"):
         return ["no conformance class was run"]
     found: list[str] = []
-    for entry in entries:
+    for entry in run["classes"]:
         who = f"{entry['adapter']}, {entry['class']}"
         base = _BASES.get(entry["suite"])
         if base is None:
@@ -110,8 +126,8 @@ def missing(entries: Sequence[Mapping[str, Any]]) -> list[str]:
             tier = expected.get(name)
             if tier is None:
                 found.append(f"{who}: the kit has no test {name}")
-            elif test["result"] == "failed" or test["result"] not in _FINE.get(
-                tier, {"passed", "never", "upstream", "todo"}
+            elif test["result"] == "fail" or test["result"] not in _FINE.get(
+                tier, {"pass", "never", "upstream", "todo"}
             ):
                 found.append(f"{who}: {name} ({tier}) is `{test['result']}`")
             elif test["result"] in ("never", "upstream", "todo") and not test.get("reason"):
@@ -131,7 +147,7 @@ def main(files: Sequence[str]) -> int:
 
 
 def _weight(result: str) -> int:
-    return ("undeclared", "absent", "passed", "never", "upstream", "todo").index(result)
+    return ("undeclared", "absent", "pass", "never", "upstream", "todo", "fail").index(result)
 
 
 def _version(distribution: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import json
 import subprocess
@@ -11,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from wardline_testing.findings import NotSuspended
+from wardline_testing.loading import load_harness
 from wardline_testing.script import AgentSpec, Say, ToolCall
 from wardline_testing.world import DONE, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import ModuleType
 
     from wardline_testing.played import Played
     from wardline_testing.scene import EntryPoint, Scene
@@ -69,7 +68,7 @@ def in_a_new_process(
         "path": [one for one in sys.path if one],
         "file": inspect.getfile(cls),
         "module": cls.__module__,
-        "class": cls.__qualname__,
+        "class": cls.__name__,
         "home": str(played.world.home),
         "folder": str(played.scene.folder),
         "entry": played.scene.path,
@@ -97,12 +96,7 @@ def main() -> None:
     """Tell, as the last line of stdout, what came of going on."""
     story = json.loads(sys.stdin.read())
     sys.path[:] = [*dict.fromkeys([*sys.path, *story["path"]])]
-    file = Path(story["file"])
-    if (conftest := file.with_name("conftest.py")).exists():
-        _load(conftest, "conftest")
-    cls: Any = _load(file, story["module"])
-    for name in story["class"].split("."):
-        cls = getattr(cls, name)
+    cls: Any = load_harness(f"{story['file']}:{story['class']}", story["module"])
     world = World(
         cls(), Path(story["home"]), ASKING, durable=True, approvers={"testers": [story["me"]]}
     )
@@ -127,16 +121,6 @@ def main() -> None:
     }
     world.close()
     sys.stdout.write(f"\n{json.dumps(told)}\n")
-
-
-def _load(file: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class Start:
 class Probe:
     """Where bodies write down that they started. Safe under threads.
 
-    `watch` is called, by the kit's wish, whenever a body starts.
+    `watches` are called, by the kit's wish, whenever a body starts.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class Probe:
         self._refusals = refusals
         self._lock = threading.Lock()
         self._starts: list[Start] = []
-        self.watch: Callable[[], None] | None = None
+        self.watches: list[Callable[[], None]] = []
 
     def started(self, tool: str, args: Mapping[str, Any]) -> None:
         """Write down that the body of `tool` started with `args`."""
-        if self.watch is not None:
-            self.watch()
+        for watch in list(self.watches):
+            watch()
         with self._lock:  # what the ledger holds is counted in the order of the starts
             held = self._intents(), time.monotonic(), self._refusals()
             self._starts.append(Start(tool, copy.deepcopy(dict(args)), *held))

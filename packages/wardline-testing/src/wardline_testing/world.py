@@ -52,13 +52,13 @@ _HEAD = "apiVersion: wardline/v1\nname: kit\napprovers: [testers]\n"
 
 
 class _BreakableLedger(Ledger):
-    """A ledger whose disk fails from the moment on at which `broken` is set."""
+    """A ledger that cannot write what contains `broken`, as if the disk failed at that moment."""
 
-    broken = False
+    broken = b""
 
     def append(self, body: bytes, *, reserved: bool = False) -> Any:
         """Write a record, or fail as a full disk does."""
-        if self.broken:
+        if self.broken and self.broken in body:
             raise LedgerError("the kit has broken this ledger")
         return super().append(body, reserved=reserved)
 
@@ -239,7 +239,7 @@ class World:
     def close(self) -> None:
         """Let go of the guard."""
         self.tools.gate.set()
-        self.ledger.broken = False
+        self.ledger.broken = b""
         self.ledger.close()
         self.guard.close()
 

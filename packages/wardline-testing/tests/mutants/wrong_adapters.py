@@ -5,11 +5,12 @@ Every one is the template's adapter with one mistake. `test_mutants.py` runs the
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from test_conformance import TestToy as Toy
+from toy_conformance import TestToy as Toy
 from toyagents import Hook
 from wardline_toy import Governor, _governor
 
@@ -478,6 +479,87 @@ class TestHandOffKeepsTheActor(Mutant):
     governor = SameActor
     nesting = ("handoff",)
     fails = named("delegation_is_recorded sub_agent_acts_on_behalf")
+
+
+class FreshSession(Governor):
+    def _place(self, context: Any) -> Place:
+        if self not in context.local and _governor.KEY not in context.state:
+            self._keep(context, Place.open(self.guard, _governor.NAME, agent=context.agent))
+        return super()._place(context)
+
+
+class TestForgetsTheConversation(Mutant):
+    governor = FreshSession
+    fails = named("conversation_keeps_its_session")
+
+
+# What is not mapped
+
+
+class NoShelves(Governor):
+    awrap_shelf = Hook.awrap_shelf
+
+
+class TestShelvesPassBy(Mutant):
+    governor = NoShelves
+    fails = named(
+        """
+        denied_memory_read denied_memory_write denied_retrieval memory_read memory_write
+        redacted_retrieval retrieval withheld_retrieval
+        """
+    )
+
+
+class NoText(Governor):
+    aon_input = Hook.aon_input
+    aon_final = Hook.aon_final
+
+
+class TestTextPassesBy(Mutant):
+    governor = NoText
+    paths = ("async", "stream")
+    fails = named(
+        "changed_input changed_output denied_input denied_output stream_leaks_no_denied_output"
+    )
+
+
+class NoTokens(Governor):
+    async def _model(self, way: Way, request: Any, call: Any) -> Any:
+        async def free(given: Any) -> Any:
+            return replace(await way.run(call, given), tokens=0)
+
+        return await super()._model(way, request, free if way.loop else lambda g: now(free(g)))
+
+
+class TestTokensUncounted(Mutant):
+    governor = NoTokens
+    fails = named("tokens_are_counted")
+
+
+class RunsOn(Governor):
+    async def _tool(self, way: Way, request: Any, call: Any) -> Any:
+        async def kept(own: Any) -> Any:
+            task = asyncio.ensure_future(call(own))
+            while not task.done():
+                try:
+                    await asyncio.shield(task)
+                except asyncio.CancelledError:
+                    return "cancelled"
+            return task.result()
+
+        return await super()._tool(way, request, kept if way.loop else call)
+
+
+class TestCancellationSwallowed(Mutant):
+    governor = RunsOn
+    fails = named("cancellation")
+
+
+class TestCoverageLies(Mutant):
+    fails = named("coverage_names_the_ungoverned")
+
+    async def coverage(self, scene: Any) -> Any:
+        return [replace(one, governed=True, why="") for one in await super().coverage(scene)]
 
 
 # What comes back later

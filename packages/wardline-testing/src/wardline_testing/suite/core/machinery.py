@@ -102,7 +102,7 @@ class BrokenMachinery(Room):
         world = kit.world()
 
         def breaks(_: str) -> None:
-            world.ledger.broken = True
+            world.ledger.broken = b'"name":"shell"'
 
         _denied(world, world.play(one_call(world, "shell", command="ls"), path, spoke=breaks))
 
