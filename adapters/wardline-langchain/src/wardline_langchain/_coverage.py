@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
 from langgraph.pregel import Pregel
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["coverage"]
 
+_FACTORY = create_agent.__module__
 _NO_MIDDLEWARE = "its agent has no WardlineMiddleware"
 _STORE = "the store asks nobody; put the GovernedStore of wardline-langgraph in front of it"
 
@@ -39,8 +41,9 @@ def _reached(graph: Pregel[Any, Any, Any, Any], seen: set[int]) -> Iterator[Cove
     functions = [getattr(node.bound, "func", None) for node in graph.nodes.values()]
     governed = any(isinstance(getattr(f, "__self__", None), WardlineMiddleware) for f in functions)
     why = "" if governed else _NO_MIDDLEWARE
-    if "model" in graph.nodes:
-        held = referred(getattr(graph.nodes["model"].bound, "func", None))
+    asks = next((f for f in functions if getattr(f, "__module__", "") == _FACTORY), None)
+    if asks is not None:
+        held = referred(asks)
         for model in held:
             if isinstance(model, BaseChatModel):
                 yield Covered("model_call", model_name(model), owner, governed, why)
@@ -51,9 +54,9 @@ def _reached(graph: Pregel[Any, Any, Any, Any], seen: set[int]) -> Iterator[Cove
         for agent in {id(one): one for one in inner}.values():
             yield Covered("delegation", agent.name or "agent", owner, governed, why)
     if graph.store is not None:
-        asks = isinstance(getattr(graph.store, "guard", None), Guard)
+        judged = isinstance(getattr(graph.store, "guard", None), Guard)
         name = type(graph.store).__name__
-        yield Covered("memory_write", name, owner, asks, "" if asks else _STORE)
+        yield Covered("memory_write", name, owner, judged, "" if judged else _STORE)
     nodes = [node.bound for node in graph.nodes.values()]
     for other in (*inner, *(node for node in nodes if isinstance(node, Pregel))):
         yield from _reached(other, seen)

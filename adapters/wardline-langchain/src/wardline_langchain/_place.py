@@ -35,7 +35,9 @@ RELEASED = "wardline_released"
 
 _CALLER: ContextVar[str] = ContextVar("wardline_langchain_caller", default="")
 
-_RUNS = Runs()  # the control object is what all graphs of a run share and no other run has
+_RUNS = Runs(
+    "langgraph"
+)  # the control object is what all graphs of a run share and no other run has
 
 
 class GovernedState(AgentState[Any]):

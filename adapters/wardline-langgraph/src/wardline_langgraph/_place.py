@@ -123,5 +123,5 @@ def current_run() -> Memory | None:
 
 _TASK: ContextVar[str] = ContextVar("wardline_langgraph_task", default="")
 
-_RUNS: Final = Runs()
+_RUNS: Final = Runs("langgraph")
 """By the control object, which all graphs of a run share and no other run has."""

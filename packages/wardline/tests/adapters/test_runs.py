@@ -15,7 +15,7 @@ class Control:
 
 
 def test_all_who_ask_in_one_run_hear_the_same_and_others_something_else():
-    runs, one, other = Runs(), Control(), Control()
+    runs, one, other = Runs("a"), Control(), Control()
     made: list[int] = []
 
     def make() -> int:
@@ -30,7 +30,7 @@ def test_all_who_ask_in_one_run_hear_the_same_and_others_something_else():
 
 
 def test_runs_that_have_ended_are_forgotten_and_those_that_go_on_are_not():
-    runs, kept = Runs(), [Control() for _ in range(10)]
+    runs, kept = Runs("b"), [Control() for _ in range(10)]
     for number, control in enumerate(kept):
         runs.of(control).known("n", lambda number=number: number)
     for _ in range(5000):
@@ -41,4 +41,10 @@ def test_runs_that_have_ended_are_forgotten_and_those_that_go_on_are_not():
 
 def test_a_run_without_an_object_is_no_run():
     with pytest.raises(ConfigurationError, match="no object that stands for this run"):
-        Runs().of(None)
+        Runs("c").of(None)
+
+
+def test_adapters_of_one_framework_remember_the_same():
+    control = Control()
+    assert Runs("d").of(control) is Runs("d").of(control)
+    assert Runs("e").of(control) is not Runs("d").of(control)

@@ -36,21 +36,34 @@ class Memory:
             return found
 
 
-class Runs:
-    """The runs of this process, each known by an object that the framework makes for it.
+class _Known:
+    """The runs of one framework."""
 
-    For objects that take no weak references: they are held here until nobody else holds them.
-    """
-
-    __slots__ = ("_full", "_lock", "_runs")
+    __slots__ = ("full", "lock", "runs")
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._runs: dict[int, tuple[object, Memory]] = {}
-        self._full = 64
+        self.lock = Lock()
+        self.runs: dict[int, tuple[object, Memory]] = {}
+        self.full = 64
+
+
+_FRAMEWORKS: dict[str, _Known] = {}
+
+
+class Runs:
+    """The runs of a framework in this process, each known by an object that the framework makes for it.
+
+    For objects that take no weak references: they are held here until nobody else holds them. Adapters
+    that give the same `framework` have their memories in common.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self, framework: str) -> None:
+        self._known = _FRAMEWORKS.setdefault(framework, _Known())
 
     def __len__(self) -> int:
-        return len(self._runs)
+        return len(self._known.runs)
 
     def of(self, run: object) -> Memory:
         """Return what is remembered of the run that the object `run` stands for.
@@ -62,18 +75,20 @@ class Runs:
                 "the framework has no object that stands for this run, so nothing says what belongs to "
                 "it; use a proved version of it"
             )
-        with self._lock:
-            found = self._runs.get(id(run))
+        known = self._known
+        with known.lock:
+            found = known.runs.get(id(run))
             if found is None:
-                if len(self._runs) >= self._full:
+                if len(known.runs) >= known.full:
                     self._forget()
-                found = self._runs[id(run)] = (run, Memory())
+                found = known.runs[id(run)] = (run, Memory())
             return found[1]
 
     def _forget(self) -> None:
         """Let go of the runs that have ended."""
-        for key in list(self._runs):
-            run, _ = self._runs[key]
+        runs = self._known.runs
+        for key in list(runs):
+            run, _ = runs[key]
             if sys.getrefcount(run) <= _OURS:
-                del self._runs[key]
-        self._full = max(64, 2 * len(self._runs))
+                del runs[key]
+        self._known.full = max(64, 2 * len(runs))
