@@ -155,6 +155,8 @@ rules:
         answer = agent.kickoff([{"role": "user", "content": "hello"}])
         assert answer.raw == "[bleep]"
         assert "damn" not in str(answer.messages)
+        said = [{"type": "text", "text": "a secret"}]
+        assert "quiet" in agent.kickoff([{"role": "user", "content": said}]).raw
 
 
 def test_a_task_is_an_action_where_the_policy_speaks_of_it(world):

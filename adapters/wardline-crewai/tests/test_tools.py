@@ -188,3 +188,26 @@ def test_a_tool_of_another_make_is_named(world):
     turn.agent = world.agent("x")
     with pytest.raises(ConfigurationError, match="is a dict, which cannot be governed"):
         governed_tools(governor, turn, [{"type": "web_search"}], lambda one: one)
+
+
+def test_a_tool_inside_a_tool_and_a_direct_start_are_refused(world):
+    @tool("outer")
+    def outer(path: str) -> str:
+        "Call another tool."
+        return world.delete_file.run(path=path)
+
+    script = [world.call("outer", path="/a")]
+    agent = world.agent(script, tools=[outer, world.delete_file])
+    govern(world.crew(agent), world.guard("rules: []")).kickoff()
+    assert world.ran == []
+    assert "started inside `outer`" in world.tool_texts()[0]
+    with pytest.raises(ActionDenied, match="no guard has decided about it"):
+        world.delete_file.run(path="/b")
+    assert world.ran == []
+
+
+def test_without_the_backstop_other_code_may_start_the_tools(world):
+    agent = world.agent([world.call("pay", to="bob")])
+    govern(world.crew(agent), world.guard("rules: []"), backstop=False).kickoff()
+    assert world.pay.run(to="ann") == "paid ann"
+    assert [who for _, who, _ in world.ran] == ["bob", "ann"]

@@ -20,7 +20,7 @@ from wardline_crewai._memories import GovernedKnowledge, governed_memory
 from wardline_crewai._models import GovernedModel
 from wardline_crewai._tools import governed_tools
 from wardline_crewai._turns import FlowStep, Paused, Turn
-from wardline_crewai._twins import become, twin
+from wardline_crewai._twins import become
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,7 +195,7 @@ def govern_agent(agent: Any, governor: Governor) -> Any:
     if memory is not agent.memory:
         agent.memory = memory
     if agent.knowledge is not None:
-        agent.knowledge = twin(agent.knowledge, GovernedKnowledge, governor)
+        agent.knowledge = governor.twin(agent.knowledge, GovernedKnowledge)
     return agent
 
 
@@ -222,7 +222,7 @@ def govern_crew(crew: Any, governor: Governor) -> Any:
     if crew.memory is not None and not isinstance(crew.memory, bool):
         crew.memory = governed_memory(crew.memory, governor)
     if crew.knowledge is not None:
-        crew.knowledge = twin(crew.knowledge, GovernedKnowledge, governor)
+        crew.knowledge = governor.twin(crew.knowledge, GovernedKnowledge)
     return crew
 
 
@@ -230,7 +230,7 @@ def _model(model: Any, governor: Governor) -> Any:
     made = create_llm(model)
     if made is None:
         raise ConfigurationError(f"the model {model!r} cannot be made, so it cannot be governed")
-    return twin(made, GovernedModel, governor)
+    return governor.twin(made, GovernedModel)
 
 
 def _named(task: Any) -> str:
@@ -287,12 +287,22 @@ def _heard(governor: Governor, messages: Any) -> Any:
     """Return what may go in of what the user says."""
     if isinstance(messages, str):
         return governor.text("input", messages)
-    return [
-        {**one, "content": governor.text("input", one["content"])}
-        if one.get("role") == "user" and isinstance(one.get("content"), str)
-        else one
-        for one in messages
-    ]
+    return [_message(governor, one) if one.get("role") == "user" else one for one in messages]
+
+
+def _message(governor: Governor, message: Any) -> Any:
+    content = message.get("content")
+    if isinstance(content, str):
+        return {**message, "content": governor.text("input", content)}
+    if isinstance(content, list):
+        parts = [
+            {**part, "text": governor.text("input", part["text"])}
+            if isinstance(part, dict) and isinstance(part.get("text"), str)
+            else part
+            for part in content
+        ]
+        return {**message, "content": parts}
+    return message
 
 
 def _judged_inputs(governor: Governor, inputs: Any) -> Any:

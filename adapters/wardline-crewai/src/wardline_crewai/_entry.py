@@ -31,6 +31,7 @@ def govern(
     *,
     on_denied: Literal["message", "raise"] = "message",
     unused: Collection[str] = (),
+    backstop: bool = True,
 ) -> T:
     """Govern a `Crew`, an `Agent` or a `Task` where it is, and return it.
 
@@ -38,12 +39,13 @@ def govern(
     `PolicySet`. A crew is governed with all its agents, a task with the agent that has it. `on_denied`
     says what becomes of a refusal: "message" tells the model, and the run goes on; "raise" ends the run
     by a `HookAborted` whose cause is the refusal. `unused` names kinds of action that never happen here
-    although the policy has rules for them.
+    although the policy has rules for them. `backstop` makes the tools of governed agents refuse to start
+    without a decision, whoever calls their `run`.
 
     Raises `ConfigurationError` for what cannot be governed, for a rule that could never be asked, and
     what `Guard` raises.
     """
-    return _govern(one, Governor(guard, on_denied=on_denied, unused=unused))
+    return _govern(one, Governor(guard, on_denied=on_denied, unused=unused, backstop=backstop))
 
 
 def _govern(one: T, governor: Governor) -> T:
@@ -70,6 +72,7 @@ def governed(
     *,
     on_denied: Literal["message", "raise"] = "message",
     unused: Collection[str] = (),
+    backstop: bool = True,
 ) -> Callable[[F], F]:
     """Return a decorator for functions that make or do the work of a crew.
 
@@ -79,7 +82,7 @@ def governed(
 
     Parameters and errors are those of `govern`.
     """
-    governor = Governor(guard, on_denied=on_denied, unused=unused)
+    governor = Governor(guard, on_denied=on_denied, unused=unused, backstop=backstop)
 
     def decorate(fn: Any) -> Any:
         @functools.wraps(fn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import Counter
 from contextlib import contextmanager
@@ -15,8 +16,9 @@ from crewai.tools.tool_failure import ToolFailure
 from crewai.utilities.agent_utils import extract_tool_call_info
 
 from wardline import ActionRefused, ConfigurationError
-from wardline.adapters import Adapter, Call, Place, Plain, Suspended, Way, now
+from wardline.adapters import Adapter, Call, Place, Plain, Suspended, Tickets, Way, now
 from wardline_crewai._turns import Asked, FlowStep, Paused, Turn
+from wardline_crewai._twins import become
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from wardline import Guard, PolicySet
     from wardline.adapters import Result
 
-__all__ = ["KINDS", "Governor"]
+__all__ = ["KINDS", "TICKETS", "Governor"]
 
 KINDS: Final = (
     "run",
@@ -40,6 +42,11 @@ KINDS: Final = (
 )
 """The kinds of action that this adapter sees."""
 
+TICKETS: Final = Tickets(
+    "crewai", "Let an agent that `wardline_crewai.govern` has governed call it"
+)
+"""What the tools of governed agents look for when they start."""
+
 _turn: ContextVar[Turn | None] = ContextVar("wardline_crewai_turn", default=None)
 
 
@@ -48,7 +55,8 @@ class Governor:
 
     `guard` is a `Guard`, or what one is made from. `on_denied` says what becomes of a refusal:
     "message" tells the model, "raise" ends the run. `unused` names kinds of action that never happen
-    here although the policy has rules for them.
+    here although the policy has rules for them. `backstop` lets the tools of governed agents start by
+    nobody else.
 
     Raises `ConfigurationError` for a rule that could never be asked, and what `Guard` raises.
     """
@@ -59,14 +67,30 @@ class Governor:
         *,
         on_denied: Literal["message", "raise"] = "message",
         unused: Collection[str] = (),
+        backstop: bool = True,
     ) -> None:
         if on_denied not in ("message", "raise"):
             raise ConfigurationError(f"on_denied is 'message' or 'raise', not {on_denied!r}")
-        self.adapter = Adapter("CrewAI", guard, KINDS, unused=unused, cannot_wait=("output",))
+        self.adapter = Adapter(
+            "CrewAI", guard, KINDS, unused=unused, cannot_wait=("output",), tickets=TICKETS
+        )
+        self.backstop = backstop
         self.guard = self.adapter.guard
         self.raises = on_denied == "raise"
         self._lock = Lock()
         self._turns: Counter[str] = Counter()
+        self._twins: dict[int, tuple[Any, Any]] = {}
+
+    def twin(self, one: Any, methods: Any) -> Any:
+        """Return the governed copy of what may be shared with others; one copy of each."""
+        if isinstance(one, methods) and getattr(one, "_governor", None) is self:
+            return one
+        with self._lock:
+            _, found = self._twins.get(id(one), (None, None))
+            if found is None:
+                found = become(copy.copy(one), methods, self)
+                self._twins[id(one)] = one, found  # held, so that nothing else gets its id
+        return found
 
     # Turns
 
@@ -84,7 +108,7 @@ class Governor:
         It is where CrewAI starts a task anew that an error has ended. `key` names the task in its run.
         """
         turn = _turn.get()
-        if turn is not None and turn.agent is agent and turn.task is task:
+        if task is not None and turn is not None and turn.agent is agent and turn.task is task:
             turn.again()
             yield turn, True
             return

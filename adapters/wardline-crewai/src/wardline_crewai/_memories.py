@@ -12,7 +12,7 @@ from pydantic import PrivateAttr
 
 from wardline import ActionRefused, ConfigurationError
 from wardline.adapters import Plain, Way, now
-from wardline_crewai._twins import twin
+from wardline_crewai._models import GovernedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,9 +96,8 @@ class GovernedMemory(Memory):
     @property
     def _llm(self) -> BaseLLM:
         """The model that takes texts apart, governed as well."""
-        from wardline_crewai._models import GovernedModel
-
-        return twin(super()._llm, GovernedModel, self._governor)
+        model: BaseLLM = self._governor.twin(super()._llm, GovernedModel)
+        return model
 
     def remember(self, content: str, *args: Any, **kwargs: Any) -> Any:
         """Authorise a write, and write."""
@@ -232,7 +231,7 @@ def governed_memory(memory: Any, governor: Governor) -> Any:
     if memory is None or isinstance(memory, bool):
         return memory
     if isinstance(memory, Memory):
-        return twin(memory, GovernedMemory, governor)
+        return governor.twin(memory, GovernedMemory)
     if isinstance(memory, MemoryScope | MemorySlice):
         view = copy.copy(memory)
         view._memory = governed_memory(memory._memory, governor)

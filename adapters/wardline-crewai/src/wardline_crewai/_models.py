@@ -245,11 +245,16 @@ class Request:
         return used
 
     def _said(self, refused: ActionRefused) -> Any:
-        """Return the answer of an agent whose model may not give one."""
-        governor = self.governor
-        ends = self._given("from_agent", 4) is None or self._given("response_model", 5) is not None
-        if governor.raises or ends:
-            raise governor.stop(self.turn, refused) from refused
+        """Return the answer of an agent whose model may not give one.
+
+        What CrewAI asks for its own sake, such as what to remember, it does without. A structured
+        answer cannot be a refusal, and ends the run.
+        """
+        agent, structured = self._given("from_agent", 4), self._given("response_model", 5)
+        if self.governor.raises or (agent is not None and structured is not None):
+            raise self.governor.stop(self.turn, refused) from refused
+        if agent is None:
+            raise refused
         text = str(refused)
         return (
             text if self._given("tools", 0) else f"Thought: I may not go on\nFinal Answer: {text}"

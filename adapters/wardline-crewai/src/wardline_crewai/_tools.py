@@ -12,6 +12,8 @@ from pydantic import Field, PrivateAttr
 
 from wardline import ConfigurationError
 from wardline.adapters import Way, now, received
+from wardline_crewai._governor import TICKETS
+from wardline_crewai._twins import become
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from wardline_crewai._governor import Governor
     from wardline_crewai._turns import Turn
 
-__all__ = ["GovernedTool", "Returned", "governed_tools"]
+__all__ = ["GovernedTool", "Returned", "Ticketed", "coworker", "governed_tools"]
 
 
 class Returned:
@@ -103,6 +105,26 @@ class GovernedTool(BaseTool):
         return done if way.loop else now(done)
 
 
+class Ticketed(BaseTool):
+    """The methods of a tool that starts by a governed agent alone: the backstop."""
+
+    _governor: Any = PrivateAttr(default=None)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Start, if a guard has let this very start through."""
+        self._check(args, kwargs)
+        return super().run(*args, **kwargs)
+
+    async def arun(self, *args: Any, **kwargs: Any) -> Any:
+        """Do the same inside an event loop."""
+        self._check(args, kwargs)
+        return await super().arun(*args, **kwargs)
+
+    def _check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        named = dict(zip(self.args_schema.model_fields, args, strict=False)) if args else {}
+        TICKETS.check(self.name, None, {**named, **kwargs})
+
+
 def coworker(tool: BaseAgentTool, given: Mapping[str, Any]) -> Any:
     """Return the agent that CrewAI will give the work to, None if there is none of that name."""
     named = tool._get_coworker(given.get("coworker")) or ""
@@ -136,6 +158,8 @@ def governed_tools(
             raise ConfigurationError(
                 f"`{turn.agent.role}` has two tools that models know as `{name}`; rename one"
             )
+        if governor.backstop:
+            become(tool, Ticketed, governor)
         governed = GovernedTool(
             inner=tool,
             cache_function=_never,

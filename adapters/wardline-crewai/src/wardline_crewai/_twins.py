@@ -1,19 +1,18 @@
 """Objects of CrewAI that become governed ones of the same class.
 
 CrewAI asks what class an agent, a model or a memory has, copies it and takes it apart, so nothing may
-stand in its place: it gets a subclass of its own class, which has the governor's methods in front.
+stand in its place: it gets a subclass of its own class, which has other methods in front.
 """
 
 from __future__ import annotations
 
-import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["become", "twin"]
+__all__ = ["become"]
 
 M = TypeVar("M", bound="BaseModel")
 
@@ -34,10 +33,3 @@ def become(one: M, methods: Any, governor: Any) -> M:
         one, "__pydantic_private__", {**(one.__pydantic_private__ or {}), "_governor": governor}
     )
     return one
-
-
-def twin(one: M, methods: Any, governor: Any) -> M:
-    """Return a governed copy of what several crews may share; it has the same state behind it."""
-    if isinstance(one, methods) and getattr(one, "_governor", None) is governor:
-        return one
-    return become(copy.copy(one), methods, governor)
