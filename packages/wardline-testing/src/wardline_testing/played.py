@@ -267,7 +267,8 @@ class Played:
             )
         if why and why not in text:
             raise SilentDenial(f"the refusal of {call_id!r} does not say why ({why}): {text!r}")
-        if self.world.harness.has_model and not self.heard(why or "not run", agent):
+        told = self.heard(why or "not run", agent) or (not why and self.heard(text, agent))
+        if self.world.harness.has_model and not told:
             raise SilentDenial(
                 f"the model of `{agent}` was never told that {call_id!r} was refused"
             )
