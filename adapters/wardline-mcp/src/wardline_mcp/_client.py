@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from wardline import ActionRefused, ConfigurationError
 from wardline.adapters import Adapter, Covered, Place
-from wardline_mcp._governor import FRAMEWORK, KINDS, Governor, as_error
+from wardline_mcp._governor import FRAMEWORK, KINDS, PATIENCE, Governor, as_error
 from wardline_mcp._listing import Listing
 from wardline_mcp._methods import ACTS, ANSWERING
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from wardline import Guard, PolicySet
 
-__all__ = ["covered", "govern_client", "owner_of"]
+__all__ = ["covered", "govern_client", "listed", "owner_of"]
 
 Connection = TypeVar("Connection", Client, ClientSession)
 
@@ -92,6 +92,7 @@ def govern_client(
     hooked: Any = client
     hooked._build_session = build_governed
     hooked.read_resource = read_anew
+    hooked._wardline = governor
     return client
 
 
@@ -99,26 +100,25 @@ def covered(client: Any) -> list[Covered]:
     """Return what a client can reach, as far as its server has listed it by now."""
     session = client if isinstance(client, ClientSession) else client._session
     governor = _governed.get(session) if session is not None else None
-    hooked = governor is not None or (
-        isinstance(client, Client) and client._build_session.__name__ == "build_governed"
-    )
-    owner = governor.listing.owner if governor is not None else owner_of(client)
-    why = "" if hooked else "wrap the client in govern_client before it is opened"
-    names = [(act, name) for act in ACTS.values() for name in _names(act.listed, governor)]
+    if governor is None:
+        governor = getattr(client, "_wardline", None)
+    if governor is None:
+        why = "wrap the client in govern_client before it is opened"
+        return [
+            Covered(act.kind, act.method, owner_of(client), governed=False, why=why)
+            for act in ACTS.values()
+        ]
+    return listed(governor)
+
+
+def listed(governor: Governor) -> list[Covered]:
+    """Return what a governed connection leads to, as far as its server has listed it by now."""
+    listing = governor.listing
     return [
-        Covered(
-            act.kind,
-            (governor.listing.prefix if governor is not None else "") + (name or act.method),
-            owner,
-            governed=hooked,
-            why=why,
-        )
-        for act, name in names
+        Covered(act.kind, listing.prefix + name, listing.owner, governed=True)
+        for act in ACTS.values()
+        for name in (listing.names(act.listed) or [act.method])
     ]
-
-
-def _names(listed: str, governor: Governor | None) -> list[str]:
-    return (governor.listing.names(listed) if governor is not None and listed else []) or [""]
 
 
 def owner_of(client: Any) -> str:
@@ -209,7 +209,7 @@ class _Seam:
 
     async def _fetch(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         act = Request[dict[str, Any], str](method=method, params=params)
-        return _dumped(await self._send(act, _Page))
+        return _dumped(await self._send(act, _Page, PATIENCE))
 
     async def answer(self, context: Any, request: Any) -> Any:
         """Answer what the server asks, if it may be asked, with what may go back."""

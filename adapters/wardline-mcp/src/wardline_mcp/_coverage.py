@@ -10,6 +10,7 @@ from mcp.server import Server
 from mcp.server.mcpserver import MCPServer
 
 from wardline_mcp import _client, _server
+from wardline_mcp._transport import GovernedTransport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,8 @@ def coverage(root: Any) -> Sequence[Covered]:
     """
     if isinstance(root, MCPServer | Server):
         return _server.covered(root)
+    if isinstance(root, Client) and isinstance(root.server, GovernedTransport):
+        return _client.listed(root.server.governor)
     if isinstance(root, Client | ClientSession):
         return _client.covered(root)
     return ()

@@ -24,7 +24,17 @@ if TYPE_CHECKING:
     from wardline.adapters import Place, Suspend
     from wardline_mcp._listing import Listing
 
-__all__ = ["FRAMEWORK", "KINDS", "REFUSED", "Bind", "Forward", "Governor", "as_error", "is_modern"]
+__all__ = [
+    "FRAMEWORK",
+    "KINDS",
+    "PATIENCE",
+    "REFUSED",
+    "Bind",
+    "Forward",
+    "Governor",
+    "as_error",
+    "is_modern",
+]
 
 FRAMEWORK: Final = "mcp"
 
@@ -33,6 +43,9 @@ KINDS: Final = frozenset({"tool_call", "retrieval", "model_call", "message"})
 
 REFUSED: Final = -32040
 """The code of the protocol error that a refusal is where a result cannot say it."""
+
+PATIENCE: Final = 30.0
+"""Seconds that a server may take to list what it has, when a call waits for that."""
 
 _LOST: Final = frozenset({CONNECTION_CLOSED, REQUEST_TIMEOUT})
 _LETTERS_A_TOKEN: Final = 4
@@ -113,7 +126,7 @@ class Governor:
         """Return the result of a request that acts, as far as it may be released.
 
         `place` says where it happens, `forward` sends it on and `fetch` another request to the same
-        server. `bind` returns how the tool of a name binds its arguments. `suspend` asks somebody, and
+        server. `bind` returns how the tool of a name binds its arguments, by default what its schema says. `suspend` asks somebody, and
         `asked` is what was asked before about this call. Raises an `ActionRefused`, or what `forward`
         raises.
         """
@@ -128,7 +141,7 @@ class Governor:
                     self.listing.prefix + name,
                     act.args(params, self.adapter.reads),
                     id=call_id(params) or _own_id(suspend, asked),
-                    bind=bind(name) if bind is not None and known else None,
+                    bind=self._bound(act, name, bind) if known else None,
                     known=known,
                 )
                 there = place()
@@ -137,6 +150,13 @@ class Governor:
             if method == "tools/call" and self._message:
                 return refusal_result(str(refusal), modern=is_modern(params))
             raise
+
+    def _bound(self, act: Act, name: str, bind: Callable[[str], Bind | None] | None) -> Bind | None:
+        """Return how a tool binds its arguments, as far as that is known here."""
+        if act.listed != "tools":
+            return None
+        found = bind(name) if bind is not None else None
+        return found or partial(self.listing.with_defaults, name)
 
     async def _act(
         self,

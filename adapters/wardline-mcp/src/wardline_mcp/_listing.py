@@ -56,6 +56,19 @@ class Listing:
         """Return the input schema that the server last listed for a tool, None for an unlisted one."""
         return self._listed.get("tools", {}).get(tool, {}).get("inputSchema")
 
+    def with_defaults(self, tool: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the arguments of a tool with what its schema says of those that are left out."""
+        schema = self.schema(tool)
+        known = schema.get("properties") if isinstance(schema, dict) else None
+        if not isinstance(known, dict):
+            return args
+        left_out = {
+            name: one["default"]
+            for name, one in known.items()
+            if name not in args and isinstance(one, dict) and "default" in one
+        }
+        return {**left_out, **args}
+
     def promises(self, tool: str) -> bool:
         """Whether the server says that a tool returns structured content."""
         return self._listed.get("tools", {}).get(tool, {}).get("outputSchema") is not None

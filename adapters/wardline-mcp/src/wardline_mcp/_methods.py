@@ -12,6 +12,7 @@ from wardline.adapters import same
 from wardline_mcp._results import (
     ElicitationResult,
     InterimResult,
+    OtherResult,
     PromptResult,
     ResourceResult,
     SamplingResult,
@@ -26,6 +27,11 @@ __all__ = ["ACTS", "ANSWERING", "PASSING", "Act"]
 
 _ROUND: Final = frozenset({"_meta", "inputResponses", "requestState"})
 """What a request carries beside its own parameters: metadata, and the answers to a question back."""
+
+_SAMPLING: Final = (
+    *("messages", "systemPrompt", "includeContext", "tools", "toolChoice", "modelPreferences"),
+    *("temperature", "maxTokens", "stopSequences", "metadata"),
+)
 
 
 class Act:
@@ -61,9 +67,10 @@ class Act:
 
     def result(self, raw: dict[str, Any]) -> Shaped:
         """Return what came back, taken apart."""
-        if raw.get("resultType") == "input_required":
+        tag = raw.get("resultType", "complete")
+        if tag == "input_required":
             return InterimResult(raw)
-        return self.shape(raw)
+        return self.shape(raw) if tag == "complete" else OtherResult(raw)
 
     def _only(self, params: Mapping[str, Any], *names: str) -> None:
         if unknown := sorted(params.keys() - _ROUND - set(names)):
@@ -159,11 +166,13 @@ class _Sampling(Act):
     shape = SamplingResult
 
     def args(self, params: Mapping[str, Any], reads: Callable[[str], bool]) -> dict[str, Any]:
+        self._only(params, *_SAMPLING)
         messages = params.get("messages") or []
         args: dict[str, Any] = {
             "message_count": len(messages),
             "tools": [one.get("name", "") for one in params.get("tools") or []],
             "system_prompt": params.get("systemPrompt") or "",
+            "include_context": params.get("includeContext") or "none",
         }
         if reads("messages"):
             args["messages"] = [

@@ -30,7 +30,7 @@ from mcp.types import (
 
 from wardline import ActionRefused
 from wardline.adapters import Place, Suspended
-from wardline_mcp._governor import FRAMEWORK, Governor, as_error, is_modern
+from wardline_mcp._governor import FRAMEWORK, PATIENCE, Governor, as_error, is_modern
 from wardline_mcp._methods import ANSWERING, PASSING
 from wardline_mcp._questions import Asking, interim
 
@@ -63,7 +63,7 @@ class Relay:
     """
 
     def __init__(self, governor: Governor, asking: Asking, *, timeout: float | None = None) -> None:
-        self._governor = governor
+        self.governor = governor
         self._asking = asking
         self._timeout = timeout
         self._version = ""
@@ -81,7 +81,7 @@ class Relay:
         self._server = JSONRPCDispatcher(*server)
         self._idle = anyio.Event()
         self._idle.set()
-        self._there = Place.open(self._governor.adapter.guard, FRAMEWORK)
+        self._there = Place.open(self.governor.adapter.guard, FRAMEWORK)
         gone = False
         async with anyio.create_task_group() as group:
 
@@ -122,7 +122,7 @@ class Relay:
                 self._idle.set()
 
     async def _judged(self, dctx: Context, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        governor = self._governor
+        governor = self.governor
         if not governor.acts(method, PASSING):
             result = await self._send(dctx, method, params)
             governor.listing.take(method, result)
@@ -166,7 +166,7 @@ class Relay:
         if method not in PASSING and self._timeout is not None:
             options["timeout"] = self._timeout
         if token is not None:
-            self._progress[token] = dctx, self._governor.withholds(method)
+            self._progress[token] = dctx, self.governor.withholds(method)
         try:
             return await self._server.send_raw_request(method, params, options)
         except TimeoutError as error:  # the transport could not write in time
@@ -177,7 +177,8 @@ class Relay:
     async def _fetch(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         if self._envelope:
             params = {**params, "_meta": self._envelope}
-        return await self._server.send_raw_request(method, params, self._options(method, params))
+        options: CallOptions = {**self._options(method, params), "timeout": PATIENCE}
+        return await self._server.send_raw_request(method, params, options)
 
     def _options(self, method: str, params: Mapping[str, Any]) -> CallOptions:
         """Return the headers that the protocol has beside a message, where there are headers."""
@@ -187,7 +188,7 @@ class Relay:
             name = params.get(NAME_BEARING_METHODS.get(method, ""))
             if isinstance(name, str):
                 headers[MCP_NAME_HEADER] = encode_header_value(name)
-            schema = self._governor.listing.schema(str(name)) if method == "tools/call" else None
+            schema = self.governor.listing.schema(str(name)) if method == "tools/call" else None
             if isinstance(schema, dict):
                 headers |= mcp_param_headers(
                     x_mcp_header_map(schema), params.get("arguments") or {}
@@ -217,9 +218,9 @@ class Relay:
             return await way.send_raw_request(method, asked)  # type: ignore[no-any-return]
 
         try:
-            if not self._governor.acts(method, ANSWERING):
+            if not self.governor.acts(method, ANSWERING):
                 return await forward(sent)
-            return await self._governor.handle(self._place, method, sent, forward, self._fetch)
+            return await self.governor.handle(self._place, method, sent, forward, self._fetch)
         except ActionRefused as refusal:
             raise as_error(refusal) from refusal
 
@@ -229,8 +230,8 @@ class Relay:
         if method == "notifications/cancelled" or not method.startswith("notifications/"):
             return
         if method.endswith(_CHANGED):
-            self._governor.listing.changed(method)
-        if method == "notifications/message" and self._governor.withholds("tools/call"):
+            self.governor.listing.changed(method)
+        if method == "notifications/message" and self.governor.withholds("tools/call"):
             return  # it could say what a result may not
         way: Any = self._client
         if method == "notifications/progress" and params is not None:

@@ -7,13 +7,14 @@ remains: metadata that the other side attached goes, and structured and unstruct
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from wardline import ConfigurationError
 
 __all__ = [
     "ElicitationResult",
     "InterimResult",
+    "OtherResult",
     "PromptResult",
     "ResourceResult",
     "SamplingResult",
@@ -40,7 +41,7 @@ def stored_result(content: Any, *, structured: bool) -> dict[str, Any]:
     """Return the result of a tool from the content that was released of it, when it ran before."""
     if isinstance(content, dict) and content.keys() == {"content", "structuredContent"}:
         return {**content, "content": _blocks(content["content"])}
-    result: dict[str, Any] = {"content": _blocks(content)}
+    result: dict[str, Any] = {"content": _as_text(content) if structured else _blocks(content)}
     if structured:
         result["structuredContent"] = content if isinstance(content, dict) else {"result": content}
     return result
@@ -52,6 +53,8 @@ class Shaped:
     __slots__ = ("content", "raw")
 
     failed = ""
+    kept: ClassVar[tuple[str, ...]] = ()
+    """What stays beside changed content."""
 
     def __init__(self, raw: dict[str, Any]) -> None:
         self.raw = raw
@@ -68,7 +71,7 @@ class Shaped:
 
         Raises `ConfigurationError` where the result cannot say it.
         """
-        rest = {key: value for key, value in self.raw.items() if key != "_meta"}
+        rest = {key: self.raw[key] for key in (*self.kept, "resultType") if key in self.raw}
         meta = self.raw.get("_meta")
         if isinstance(meta, dict):
             kept = {key: value for key, value in meta.items() if key.startswith(_PROTOCOL)}
@@ -85,6 +88,8 @@ class ToolResult(Shaped):
     """
 
     __slots__ = ("_form",)
+
+    kept = ("isError",)
 
     @property
     def failed(self) -> str:  # type: ignore[override]  # decided by the result
@@ -104,7 +109,7 @@ class ToolResult(Shaped):
         if wraps and _says(parts, structured["result"]):
             self._form = "wrapped"
             return structured["result"]
-        if _says(parts, structured):
+        if isinstance(structured, dict) and _says(parts, structured):
             self._form = "structured"
             return structured
         self._form = "both"
@@ -114,13 +119,13 @@ class ToolResult(Shaped):
         if self._form == "plain":
             return {"content": _blocks(content)}
         if self._form == "wrapped":
-            return {"content": _blocks(content), "structuredContent": {"result": content}}
+            return {"content": _as_text(content), "structuredContent": {"result": content}}
         if not isinstance(content, dict):
             raise ConfigurationError(
                 "a rule made something else than an object of a structured result; nothing is released"
             )
         if self._form == "structured":
-            return {"content": _blocks(content), "structuredContent": content}
+            return {"content": _as_text(content), "structuredContent": content}
         if content.keys() != {"content", "structuredContent"}:
             raise ConfigurationError(
                 "a rule took apart a result with structured and other content; nothing is released"
@@ -153,7 +158,10 @@ class ResourceResult(Shaped):
 
 
 class PromptResult(Shaped):
-    """The messages of a prompt: the text of its one message, or the list of them."""
+    """The messages of a prompt: the text of its one message, or the list of them.
+
+    A description does not stay beside changed messages: it could say what was taken out.
+    """
 
     __slots__ = ()
 
@@ -174,17 +182,13 @@ class PromptResult(Shaped):
             return {"messages": content}
         raise ConfigurationError("a rule made something else of a prompt; nothing is released")
 
-    def released(self, content: Any) -> dict[str, Any]:
-        """Return the prompt with `content`, and without a description, which could say what it hid."""
-        made = super().released(content)
-        made.pop("description", None)
-        return made
-
 
 class SamplingResult(Shaped):
     """What a model answered a server: its text, or the list of its parts."""
 
     __slots__ = ()
+
+    kept = ("model", "role", "stopReason")
 
     def _content(self) -> Any:
         content = self.raw.get("content")
@@ -206,6 +210,20 @@ class ElicitationResult(Shaped):
     def _put(self, content: Any) -> dict[str, Any]:
         if not isinstance(content, dict) or "action" not in content:
             raise ConfigurationError("a rule made something else of an answer; nothing is released")
+        return content
+
+
+class OtherResult(Shaped):
+    """A result of an extension of the protocol: whatever it has."""
+
+    __slots__ = ()
+
+    def _content(self) -> Any:
+        return {key: value for key, value in self.raw.items() if key not in {"_meta", "resultType"}}
+
+    def _put(self, content: Any) -> dict[str, Any]:
+        if not isinstance(content, dict):
+            raise ConfigurationError("a rule made something else of a result; nothing is released")
         return content
 
 
@@ -255,6 +273,12 @@ def _says(parts: list[Any], value: Any) -> bool:
         return bool(json.loads(parts[0]) == value)
     except ValueError:
         return False
+
+
+def _as_text(value: Any) -> list[Any]:
+    """Return structured content as the blocks that say the same."""
+    many = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return [_block(one, whole=True) for one in (value if many else [value])]
 
 
 def _blocks(content: Any) -> list[Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from mcp.server import Server
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import MCPServer
+from mcp.shared.direct_dispatcher import DIRECT_TRANSPORT_KIND
 from mcp.types import ClientCapabilities, ElicitationCapability
 from pydantic import BaseModel
 
@@ -23,7 +25,7 @@ from wardline_mcp._methods import ACTS
 from wardline_mcp._questions import Asking, interim
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -47,6 +49,7 @@ def govern_server(
     server: Governed,
     guard: Guard | str | Path | PolicySet | Sequence[str | Path],
     *,
+    name: str = "",
     prefix: str = "",
     on_denied: Literal["message", "raise"] = "message",
     trust_context: bool = False,
@@ -62,7 +65,8 @@ def govern_server(
     pose as. `answers_as`, as in `os:alice`, asks the person at the client about approvals, and counts
     what they answer under that name: only where nobody but that person can answer there. A refused tool
     call is a result that reports it, or with `on_denied="raise"`, like every other refused request, an
-    error of the protocol. `prefix` goes before the server's names, `harmless` are requests beyond the
+    error of the protocol. `name` says which server this is, for more than one object of the same server,
+    and `prefix` goes before its names, where two servers share some. `harmless` are requests beyond the
     protocol's that need not be judged, `unused` kinds of action that never happen here.
 
     Raises `ConfigurationError` for a server that is governed already, and what `Guard` raises.
@@ -71,7 +75,7 @@ def govern_server(
     if low in _governed:
         raise ConfigurationError(f"the server `{low.name}` is governed already; govern it once")
     adapter = Adapter("MCP", guard, KINDS, unused=unused, tickets=_tickets)
-    listing = Listing(adapter.guard, owner_of(server), prefix=prefix, pin=False)
+    listing = Listing(adapter.guard, name or owner_of(server), prefix=prefix, pin=False)
     governor = Governor(adapter, listing, message=on_denied == "message", harmless=harmless)
     seam = _Seam(server, governor, trust=trust_context, by=answers_as)
     for method in _SERVES:
@@ -123,7 +127,7 @@ class _Seam:
         self._governor = governor
         self._trust = trust
         self._asking = Asking(governor.adapter, by)
-        self._places: WeakKeyDictionary[Any, Place] = WeakKeyDictionary()
+        self._places = _Places()
 
     def started(self, call: Any) -> Any:
         """Return the backstop: a tool starts with a decision about this very start, or not at all."""
@@ -227,16 +231,41 @@ class _Seam:
         elif connection.session_id:
             name = f"mcp-{connection.session_id}"
             place = Place.open(guard, FRAMEWORK, session=name, run=name)
-        elif connection.has_standalone_channel:
-            found = self._places.get(connection.outbound)
-            place = found or self._places.setdefault(
-                connection.outbound, Place.open(guard, FRAMEWORK)
-            )
+        elif (opened := _pipe(ctx)) is not None:
+            place = self._places.of(opened, partial(Place.open, guard, FRAMEWORK))
         elif asked is not None and asked.principal == (verified or guard.principal).id:
             place = Place.open(guard, FRAMEWORK, session=asked.session, run=asked.run)
         else:
             place = Place.open(guard, FRAMEWORK)  # nothing says which requests belong together
         return place if verified is None else Place(guard, FRAMEWORK, place.ids, verified)
+
+
+class _Places:
+    """The places of open connections, by the very object that stands for each."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._places: dict[int, tuple[ref[Any], Place]] = {}
+
+    def of(self, connection: Any, opened: Callable[[], Place]) -> Place:
+        """Return the place of a connection, `opened` where it has none yet."""
+        key = id(connection)
+        with self._lock:
+            if key not in self._places:
+                gone = ref(connection, lambda _: self._places.pop(key, None))
+                self._places[key] = gone, opened()
+            return self._places[key][1]
+
+
+def _pipe(ctx: ServerRequestContext[Any, Any]) -> Any:
+    """Return what all requests of one connection have in common, None where there is no connection."""
+    connection = ctx.session._connection
+    if connection.has_standalone_channel:
+        return connection.outbound
+    # A server in the same process: the protocol says of each request where it comes from.
+    inner = getattr(ctx.session._request_outbound, "_inner", None)
+    transport = getattr(inner, "transport", None)
+    return transport if getattr(transport, "kind", "") == DIRECT_TRANSPORT_KIND else None
 
 
 async def _elicit(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 from mcp.shared.memory import create_client_server_memory_streams
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from wardline import Guard, PolicySet
 
-__all__ = ["Proxy", "govern_transport"]
+__all__ = ["GovernedTransport", "Proxy", "govern_transport"]
 
 
 class Proxy:
@@ -73,7 +73,7 @@ def govern_transport(
     timeout: float | None = None,
     harmless: Collection[str] = (),
     unused: Collection[str] = (),
-) -> AbstractAsyncContextManager[TransportStreams]:
+) -> GovernedTransport:
     """Return a transport that leads to the same server, past a guard.
 
     For a client of another library, or one that somebody else makes: what `wardline mcp proxy` does
@@ -95,20 +95,30 @@ def govern_transport(
         harmless=harmless,
         unused=unused,
     )
-    return _governed(transport, proxy)
+    return GovernedTransport(transport, proxy.relay())
+
+
+class GovernedTransport(AbstractAsyncContextManager["TransportStreams"]):
+    """A transport with a guard on it; opened once. `governor` judges what goes through."""
+
+    def __init__(self, transport: Transport, relay: Relay) -> None:
+        self.governor = relay.governor
+        self._opened = _carried(transport, relay)
+
+    async def __aenter__(self) -> TransportStreams:
+        return await self._opened.__aenter__()
+
+    async def __aexit__(self, *exc: Any) -> bool | None:
+        return await self._opened.__aexit__(*exc)
 
 
 @asynccontextmanager
-async def _governed(transport: Transport, proxy: Proxy) -> AsyncIterator[TransportStreams]:
+async def _carried(transport: Transport, relay: Relay) -> AsyncIterator[TransportStreams]:
     async with (
         transport as upstream,
         create_client_server_memory_streams() as (outer, inner),
         anyio.create_task_group() as group,
     ):
-
-        async def carry() -> None:
-            await proxy.relay().run(inner, upstream)
-
-        group.start_soon(carry)
+        group.start_soon(relay.run, inner, upstream)
         yield outer
         group.cancel_scope.cancel()
