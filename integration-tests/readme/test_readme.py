@@ -141,7 +141,7 @@ def test_the_policy_loads_without_a_warning() -> None:
 
 
 def test_the_langchain_snippet(place: Path) -> None:
-    shown = block("Govern a LangChain agent", "python")
+    shown = block("Govern an agent", "python")
     check = "\nprint(ran, [m.content for m in answer['messages'] if m.type == 'tool'][0])\n"
     out = python(SCRIPTED + shown + check, place)
     assert out.startswith("[] `drop_table` was not run: refused by")
@@ -201,3 +201,27 @@ def test_the_doc_names_only_what_exists() -> None:
         assert (ROOT / path).exists(), path
     for path in re.findall(r"`((?:packages|adapters|examples|integration-tests)[\w/.-]*)`", README):
         assert (ROOT / path).exists(), path
+
+
+ROWS = re.findall(
+    r"^\| [^|]+ \| \[(wardline-[a-z-]+)\]\(([^)]+)\) \| `(.+)` \|$",
+    section("Govern an agent"),
+    re.MULTILINE,
+)
+
+
+def test_every_adapter_has_a_row() -> None:
+    there = {path.parent.name for path in ROOT.glob("adapters/*/pyproject.toml")}
+    assert sorted(adapter for adapter, _, _ in ROWS) == sorted(there)
+
+
+@pytest.mark.parametrize(("adapter", "file", "line"), ROWS, ids=[row[0] for row in ROWS])
+def test_the_line_for_each_framework_is_one_that_runs(adapter: str, file: str, line: str) -> None:
+    """Each adapter's own tests run the first block of its README, in which this line stands."""
+    text = (ROOT / file).read_text()
+    first = re.search(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert first is not None
+    assert line in first[1]
+    assert (ROOT / "adapters" / adapter / "tests" / "test_readme.py").exists()
+    example = adapter.removeprefix("wardline-").replace("-", "_")
+    assert (ROOT / "examples" / f"{example}.py").exists()
