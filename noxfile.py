@@ -208,7 +208,7 @@ def table(session: nox.Session) -> None:
 
     Fails where README and docs say something else.
     """
-    session.install(*_editable(ROOT / "packages" / "wardline"))
+    session.install(*_editable(ROOT / "packages" / "wardline", KIT))
     script = "integration-tests/coverage/table.py"
     session.run("python", script, str(_results(session)), *session.posargs)
 

@@ -14,11 +14,22 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from wardline_testing.results import missing
+
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "coverage.md"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- coverage: generated -->", "<!-- coverage: end -->"
-MARKS = {"pass": "✓", "fail": "✗", "never": "–", "upstream": "u", "todo": "t", "": " "}
+MARKS = {
+    "fail": "✗",
+    "todo": "t",
+    "upstream": "u",
+    "never": "–",
+    "pass": "✓",
+    "absent": "·",
+    "": " ",
+}
+"""From the worst to the best; `absent` is a test of what the framework has not, such as a plain entry point."""
 GAPS = ("never", "upstream", "todo")
 
 
@@ -62,10 +73,7 @@ def mark(runs: dict[tuple[str, str], Any], adapter: str, test: str) -> str:
         for (name, _), run in runs.items()
         if name == adapter and test in tests_of(run)
     ]
-    for result in ("fail", "todo", "upstream", "never", "pass"):
-        if result in seen:
-            return MARKS[result]
-    return MARKS[""]
+    return next((sign for result, sign in MARKS.items() if result in seen), " ")
 
 
 def title(name: str) -> str:
@@ -109,7 +117,7 @@ def summary(runs: dict[tuple[str, str], Any]) -> list[str]:
         marks = {name: (tier, mark(mine, adapter, name)) for name, tier in order(mine)}
         cells = []
         for tier in ("core", "standard"):
-            own = [sign for kind, sign in marks.values() if kind == tier]
+            own = [sign for kind, sign in marks.values() if kind == tier and sign not in " ·"]
             cells.append(f"{own.count('✓')}/{len(own)}")
         open_ = sum(sign in "–ut" for _, sign in marks.values())
         lines.append(f"| `{adapter}` | {versions(mine)} | {cells[0]} | {cells[1]} | {open_} |")
@@ -130,8 +138,10 @@ def document(runs: dict[tuple[str, str], Any]) -> str:
         "# What each adapter passes",
         "",
         "Generated from the runs of the conformance kit (`nox -s adapters`); CI fails where it differs from",
-        "what happened. A mark is that of the worst version. ✓ passed, – no such thing in the framework,",
-        "u the framework cannot do it yet, t ours to do. Nothing of the core tier may be open.",
+        "what happened. A mark is that of the worst version and entry point. ✓ passed, – no such thing in the",
+        "framework, u the framework cannot do it yet, t ours to do, · nothing to ask (such as a plain call where",
+        "all calls are awaited); empty: not a test for a protocol, or not declared. Nothing of the core tier may",
+        "be open.",
         "",
         *summary(runs),
         "",
@@ -162,9 +172,7 @@ def check(runs: dict[tuple[str, str], Any]) -> list[str]:
         if (adapter, line) not in runs
     ]
     for (adapter, line), run in runs.items():
-        for name, test in tests_of(run).items():
-            if test["result"] == "fail" or (test["tier"] == "core" and test["result"] in GAPS):
-                wrong.append(f"{adapter} on {line}: {name}: {test['result']}")
+        wrong += [f"{adapter} on {line}: {why}" for why in missing(run)]
     return wrong
 
 
