@@ -173,6 +173,27 @@ def test_provider_tools_are_refused_before_the_request(world):
     assert world.heard == []
 
 
+def test_a_tool_that_nobody_gave_the_agent_is_not_offered(world):
+    model = govern(world.agent("x"), world.guard("rules: []")).llm
+    strange = {"type": "function", "function": {"name": "rm", "parameters": {}}}
+    with pytest.raises(ActionDenied, match="no tool of this agent"):
+        model.call("go", tools=[strange])
+    assert world.heard == []
+
+
+def test_a_large_result_is_not_put_aside_for_a_tool_that_nobody_judges(world):
+    from crewai.tools import tool
+
+    @tool("dump")
+    def dump(path: str) -> str:
+        "Dump a file."
+        return f"{path} " * 5000
+
+    crew = world.crew(world.agent([world.call("dump", path="a")], "done", tools=[dump]))
+    assert govern(crew, world.guard("rules: []")).kickoff().raw == "done"
+    assert world.tool_texts() == ["a " * 5000]
+
+
 def test_tokens_count_where_a_model_says_nothing(world):
     limits = "limits: [{name: short, count: tokens, at_most: 5, per: run}]\nrules: []"
     crew = world.crew(world.agent([world.call("read_file", path="/a")], "never said"))
@@ -231,6 +252,17 @@ rules:
     assert "bob" not in match.format()
     with pytest.raises(ActionDenied, match="dark"):
         memory.scope("/a").recall("dark", depth="shallow")
+
+
+def test_a_refused_recall_ends_the_run_where_it_should(world):
+    """CrewAI goes on without a memory that it did not get."""
+    shelf = Shelf()
+    rules = "rules: [{name: no-past, on: memory_read, action: deny}]"
+    crew = govern(
+        world.crew(remembering(world, shelf, "done")), world.guard(rules), on_denied="raise"
+    )
+    with pytest.raises(HookAborted, match="no-past"):
+        crew.kickoff()
 
 
 def test_a_refused_memory_tool_tells_the_model(world):

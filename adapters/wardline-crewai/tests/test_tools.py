@@ -173,8 +173,8 @@ def test_an_argument_that_is_no_object_runs_nothing(world):
 
 
 def test_a_model_that_would_start_functions_itself_is_refused(world):
-    model = govern(world.agent("x"), world.guard("rules: []"), on_denied="raise").llm
-    with pytest.raises(HookAborted, match="available_functions"):
+    model = govern(world.agent("x"), world.guard("rules: []")).llm
+    with pytest.raises(ActionDenied, match="available_functions"):
         model.call("go", available_functions={"pay": world.pay.run})
     assert world.heard == []
 

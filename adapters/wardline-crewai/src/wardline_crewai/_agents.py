@@ -113,6 +113,7 @@ class GovernedAgent(Agent):
         executor.original_tools = tools
         executor.tools = parse_tools(tools)
         executor.tools_handler = ToolsHandler(cache=None)
+        executor.use_better_compaction = False  # its tool for large results joins after this
         executor.llm = self.llm
         executor.function_calling_llm = vars(self).get("function_calling_llm")
 

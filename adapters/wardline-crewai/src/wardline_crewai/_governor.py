@@ -250,14 +250,20 @@ class Governor:
     ) -> Any:
         """Authorise a step of the framework that is no tool or model call, and judge what it gives."""
         given = {key: value for key, value in args.items() if value is not None}
-        return await self.adapter.act(
-            way,
-            self.here().place,
-            Call(name, given),
-            lambda final, _: body(final),
-            kind=kind,
-            result=result,
-        )
+        turn = self.here()
+        try:
+            return await self.adapter.act(
+                way,
+                turn.place,
+                Call(name, given),
+                lambda final, _: body(final),
+                kind=kind,
+                result=result,
+            )
+        except ActionRefused as refused:
+            if self.raises:  # CrewAI does without what it did not get, and goes on
+                self.stop(turn, refused)
+            raise
 
 
 def _arguments(raw: Any) -> dict[str, Any] | None:

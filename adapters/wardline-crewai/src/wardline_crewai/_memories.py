@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
     from wardline_crewai._governor import Governor
 
-__all__ = ["GovernedKnowledge", "GovernedMemory", "governed_memory", "knowledge_name"]
+__all__ = [
+    "GovernedKnowledge",
+    "GovernedMemory",
+    "Matches",
+    "Snippets",
+    "governed_memory",
+    "knowledge_name",
+]
 
 _NAME = "memory"
 

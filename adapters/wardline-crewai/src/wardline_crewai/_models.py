@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from wardline_crewai._governor import Governor
     from wardline_crewai._turns import Turn
 
-__all__ = ["GovernedModel", "hosted"]
+__all__ = ["Answer", "GovernedModel", "Held", "Request", "hosted"]
 
 F = TypeVar("F")
 
 _INTERNAL = frozenset({"create_reasoning_plan"})
-"""Functions of CrewAI's own that a model may start inside its call."""
+"""What CrewAI offers to a model for its own sake: a function that only hands a plan over."""
 
 
 def _as_it_is(method: F) -> F:
@@ -137,7 +137,7 @@ class Request:
         """Authorise the request, send it, judge the answer."""
         self.turn.stop()
         try:
-            self._refuse_hosted()
+            self._refuse_ungoverned()
             with self._holding(self.governor.guard.policies) as held:
                 try:
                     answer = await self._ask(way, call, self._call())
@@ -165,10 +165,12 @@ class Request:
             suspend=self.turn.suspend,
         )
 
-    def _refuse_hosted(self) -> None:
-        """Refuse to send a request with tools that the provider of the model would run by itself."""
+    def _refuse_ungoverned(self) -> None:
+        """Refuse to send a request with tools that would run without a question."""
         names = hosted(self.model, self._given("tools", 0))
         functions = set(self._given("available_functions", 2) or ()) - _INTERNAL
+        offered = {_offered(one) for one in self._given("tools", 0) or ()}
+        strange = offered - self.turn.tools.keys() - _INTERNAL - {""}
         if names:
             with self.governor.guard.refusing("tool_call", ", ".join(names)):
                 raise ConfigurationError(
@@ -181,6 +183,12 @@ class Request:
                     "the model would start it inside its call. Leave `available_functions` out and "
                     "give it to an agent as a tool"
                 )
+        if strange:
+            with self.governor.guard.refusing("tool_call", ", ".join(sorted(strange))):
+                raise ConfigurationError(
+                    "it was offered to the model and is no tool of this agent, so nobody could judge it. "
+                    "Give it to the agent, or ask a model that is not governed"
+                )
 
     def _call(self) -> Call:
         adapter = self.governor.adapter
@@ -188,7 +196,7 @@ class Request:
         tools = self._given("tools", 0) or []
         args: dict[str, Any] = {
             "message_count": len(messages),
-            "tools": [one["function"]["name"] for one in tools]
+            "tools": [name for name in map(_offered, tools) if name]
             or [one.name for one in self.turn.tools.values()],
         }
         if adapter.reads("messages"):
@@ -269,6 +277,12 @@ def _message(one: Any) -> dict[str, str]:
         "type": str(one.get("role", "")),
         "text": content if isinstance(content, str) else str(content or ""),
     }
+
+
+def _offered(tool: Any) -> str:
+    """Return the name under which a function is offered; "" for what is none."""
+    function = tool.get("function") if isinstance(tool, dict) else None
+    return str(function.get("name", "")) if isinstance(function, dict) else ""
 
 
 def hosted(model: BaseLLM, tools: Any = None) -> list[str]:
