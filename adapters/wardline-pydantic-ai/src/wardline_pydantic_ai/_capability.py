@@ -197,7 +197,10 @@ class Wardline(AbstractCapability[Any]):
         return False
 
     async def wrap_run_event_stream(
-        self, ctx: RunContext[Any], *, stream: AsyncIterable[Any]
+        self,
+        ctx: RunContext[Any],  # noqa: ARG002 - the signature is the framework's
+        *,
+        stream: AsyncIterable[Any],
     ) -> AsyncIterator[Any]:
         """Leave out the calls that are refused: a refused call shows by its refusal alone."""
         hidden: set[int] = set()
@@ -222,11 +225,11 @@ def _hides(event: Any, refused: Collection[str], hidden: set[int]) -> bool:
 
 async def _released(flow: Flow, request: ModelRequest) -> ModelRequest:
     """Return a request with what may go in of what people said in it."""
-    parts: list[Any] = []
-    for part in request.parts:
+    parts: list[Any] = list(request.parts)
+    for number, part in enumerate(request.parts):
         if isinstance(part, UserPromptPart):
-            part = replace(part, content=await _released_content(flow, part.content))
-        parts.append(part)
+            content = await _released_content(flow, part.content)
+            parts[number] = replace(part, content=content)
     return request if parts == list(request.parts) else replace(request, parts=parts)
 
 
@@ -236,10 +239,11 @@ async def _released_content(flow: Flow, content: Any) -> Any:
     found = []
     for one in content:
         said = one if isinstance(one, str) else getattr(one, "content", None)
-        if isinstance(said, str):
-            text = await flow.adapter.text(_LOOP, flow.place, "input", said)
-            one = text if isinstance(one, str) else replace(one, content=text)
-        found.append(one)
+        if not isinstance(said, str):
+            found.append(one)
+            continue
+        text = await flow.adapter.text(_LOOP, flow.place, "input", said)
+        found.append(text if isinstance(one, str) else replace(one, content=text))
     return found
 
 

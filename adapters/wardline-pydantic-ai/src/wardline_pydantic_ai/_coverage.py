@@ -9,6 +9,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.toolsets import FunctionToolset
 
 from wardline.adapters import Covered, referred
+from wardline_pydantic_ai._models import SEARCH
 from wardline_pydantic_ai._net import governors
 
 if TYPE_CHECKING:
@@ -44,11 +45,10 @@ def _of(agent: Agent[Any, Any], governed: bool, seen: set[int]) -> list[Covered]
                 found += _tools(part, owner, governed, why, seen)
             elif not hasattr(part, "toolsets") and not hasattr(part, "wrapped"):
                 found.append(Covered("tool_call", part.label, owner, governed, why))
-    found += [
-        Covered("tool_call", getattr(one, "kind", str(one)), owner, False, _FOREIGN)
-        for one in agent._root_capability.get_native_tools()
+    native = [getattr(one, "kind", str(one)) for one in agent._root_capability.get_native_tools()]
+    return found + [
+        Covered("tool_call", name, owner, False, _FOREIGN) for name in native if name != SEARCH
     ]
-    return found
 
 
 def _tools(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_ai._run_context import get_current_run_context
 from pydantic_ai.messages import (
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from wardline import Permit
     from wardline_pydantic_ai._capability import Wardline
 
-__all__ = ["GovernedModel", "text"]
+__all__ = ["SEARCH", "GovernedModel", "text"]
+
+SEARCH: Final = "tool_search"
+"""The provider's search in the agent's own tools, which runs none of them."""
 
 _LOOP = Way(loop=True)
 
@@ -281,7 +284,7 @@ def _usage(flow: Flow, messages: Any, response: ModelResponse) -> dict[str, int]
 
 def _refuse_ungoverned(params: ModelRequestParameters) -> None:
     """Raise `ConfigurationError` for a request with which something could run unjudged."""
-    names = [one.kind for one in params.native_tools]
+    names = [one.kind for one in params.native_tools if one.kind != SEARCH]
     names += [one.name for one in params.function_tools if one.kind == "external"]
     if names:
         raise ConfigurationError(
@@ -294,7 +297,7 @@ def _refuse_ungoverned(params: ModelRequestParameters) -> None:
 def _refuse_native(response: ModelResponse) -> None:
     """Raise `ConfigurationError` for an answer in which the provider has run something itself."""
     native = NativeToolCallPart | NativeToolReturnPart
-    names = sorted({one.tool_name for one in response.parts if isinstance(one, native)})
+    names = sorted({one.tool_name for one in response.parts if isinstance(one, native)} - {SEARCH})
     if names:
         raise ConfigurationError(
             f"the model's provider has run {', '.join(names)} by itself, which no guard could judge "

@@ -47,7 +47,7 @@ def install(*, backstop: bool) -> None:
         return original(self, *args, **kwargs)
 
     iter.wardline = True  # type: ignore[attr-defined]
-    Agent.iter = iter  # type: ignore[method-assign,assignment]
+    Agent.iter = iter  # type: ignore[method-assign]
 
 
 def governors(agent: Agent[Any, Any], more: Any = None) -> list[Any]:
