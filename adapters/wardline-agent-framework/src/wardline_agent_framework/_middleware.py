@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from agent_framework import (
     AgentContext,
@@ -19,7 +19,7 @@ from agent_framework import (
 )
 
 from wardline import ActionRefused, ConfigurationError, Guard, PolicySet
-from wardline.adapters import Adapter, Place, Way
+from wardline.adapters import Adapter, Attached, Place, Way, beneath, put_before
 from wardline_agent_framework._functions import FunctionGate
 from wardline_agent_framework._models import ChatGate, digest, refusal_message
 from wardline_agent_framework._providers import govern_provider
@@ -43,6 +43,8 @@ KINDS: Final = (
     "output",
 )
 """The kinds of action that this adapter sees."""
+
+C = TypeVar("C")
 
 _LOOP = Way(loop=True)
 
@@ -85,6 +87,26 @@ class WardlineMiddleware(AgentMiddleware):
         own = own if isinstance(own, list | tuple) else [own]
         return any(isinstance(one, WardlineMiddleware) for one in own)
 
+    def client(self, client: C) -> C:
+        """Put a chat client behind the guard, for what your own code asks it without an agent."""
+        _check_client(client)
+        put_before(client, GovernedClient)
+        _clients.attach(client, self)
+        return client
+
+    def gates(self, run: Run) -> list[Any]:
+        """Return what stands before the model and the tools of one run.
+
+        They come last in the lists, whatever the order of the agent's own: what they see is what starts.
+        """
+        return [ChatGate(run), FunctionGate(run, self)]
+
+    def open(self, session: str, agent: str = "") -> Run:
+        """Return a run that starts now."""
+        inside = self.guard.here() is not None
+        place = Place.open(self.guard, FRAMEWORK, session=session, agent=agent)
+        return Run(self._adapter, place, agent, self._raises, inside)
+
     def memory(self, provider: ContextProvider) -> ContextProvider:
         """Put `provider` behind the guard, for what your own code reads and writes outside a run."""
         govern_provider(provider, self._adapter)
@@ -97,35 +119,20 @@ class WardlineMiddleware(AgentMiddleware):
         guard, agent = self.guard, context.agent
         try:
             with guard.refusing("run", agent.name or "agent"):
-                self._check(agent)
-                inside = guard.here() is not None
+                _check_client(getattr(agent, "client", None))
                 session = context.session.session_id if context.session is not None else ""
-                place = Place.open(guard, FRAMEWORK, session=session, agent=agent.name or "")
-                run = Run(self._adapter, place, agent.name or "", self._raises, inside)
+                run = self.open(session, agent.name or "")
                 for provider in getattr(agent, "context_providers", None) or ():
                     govern_provider(provider, self._adapter)
             await self._input(context, run)
-            # Last in the lists, whatever the order of the agent's own: what they see is what starts.
             given = context.client_kwargs.get("middleware") or ()
-            gates = [ChatGate(run), FunctionGate(run, self)]
-            context.client_kwargs["middleware"] = [*given, *gates]
+            context.client_kwargs["middleware"] = [*given, *self.gates(run)]
             await call_next()
             await self._output(context, run)
         except ActionRefused as refused:
             if self._raises:
                 raise MiddlewareFailure(str(refused)) from refused
             context.result = _said(context, refused)
-
-    def _check(self, agent: Any) -> None:
-        """Refuse an agent whose model or tools would pass us by."""
-        client = getattr(agent, "client", None)
-        layered = isinstance(client, ChatMiddlewareLayer)
-        if not layered or not isinstance(client, FunctionInvocationLayer):
-            raise ConfigurationError(
-                f"the agent's client, a {type(client).__name__}, takes no middleware for chats and "
-                "functions, so nobody could judge them; derive it from FunctionInvocationLayer and "
-                "ChatMiddlewareLayer"
-            )
 
     async def _input(self, context: AgentContext, run: Run) -> None:
         """Judge what people say."""
@@ -159,6 +166,38 @@ class WardlineMiddleware(AgentMiddleware):
         if released != text:
             said = Message(role="assistant", contents=[Content.from_text(released)])
             context.result = AgentResponse(messages=[said])
+
+
+def _check_client(client: Any) -> None:
+    """Refuse a client whose model or tools would pass us by."""
+    layered = isinstance(client, ChatMiddlewareLayer)
+    if not layered or not isinstance(client, FunctionInvocationLayer):
+        raise ConfigurationError(
+            f"the client, a {type(client).__name__}, takes no middleware for chats and functions, so "
+            "nobody could judge them; derive it from FunctionInvocationLayer and ChatMiddlewareLayer"
+        )
+
+
+_clients: Attached[WardlineMiddleware] = Attached()
+
+
+class GovernedClient:
+    """The seam in front of a client's `get_response`."""
+
+    def get_response(self, messages: Any, *, client_kwargs: Any = None, **more: Any) -> Any:
+        """Ask the model as a run of its own, unless an agent asks that is governed already."""
+        client: Any = self
+        middleware = _clients.find(client)
+        assert middleware is not None, "a governed client has its middleware"
+        told = dict(client_kwargs or {})
+        given = told.get("middleware") or ()
+        given = given if isinstance(given, list | tuple) else [given]
+        if not any(isinstance(one, ChatGate) for one in given):
+            with middleware.guard.refusing("run", type(client).__name__):
+                session = told.get("session")
+                run = middleware.open(session.session_id if session is not None else "")
+            told["middleware"] = [*given, *middleware.gates(run)]
+        return beneath(client).get_response(client, messages, client_kwargs=told, **more)
 
 
 def _said(context: AgentContext, refused: ActionRefused) -> Any:

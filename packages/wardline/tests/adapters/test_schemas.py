@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import datetime as dt
 import enum
 import threading
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -50,6 +52,24 @@ def test_a_result_held_in_models_is_seen_in_plain_values():
         "1": b"raw",
         "odd": str(threading),
     }
+
+
+def test_times_come_in_a_form_that_can_be_written_down_and_validates_again():
+    class Booking(pydantic.BaseModel):
+        day: dt.date
+        at: dt.time
+        takes: dt.timedelta
+        seen: dt.datetime
+        price: Decimal
+
+    given = {"day": "2026-01-02", "at": "10:30", "takes": "PT90S", "seen": "2026-01-02T03:04:05Z"}
+    first = received("book", Booking, {**given, "price": "1.50"})
+    assert first["day"] == "2026-01-02"
+    assert first["at"] == "10:30:00"
+    assert first["takes"] == 90.0
+    assert type(first["seen"]) is dt.datetime
+    assert first["price"] == Decimal("1.50")
+    assert received("book", Booking, first) == first
 
 
 def test_what_does_not_validate_comes_back_for_the_framework_to_report():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plain", "received"]
 
-_SCALARS = (str, int, float, bool, bytes)
+_SCALARS = (str, int, float, bool, bytes, datetime, Decimal)
 _SYNTHETIC = ("args", "kwargs")  # what pydantic calls `*args` and `**kwargs`
 
 
@@ -104,10 +106,10 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, set | frozenset):
         return sorted((plain(item) for item in value), key=repr)
-    if (
-        value is None
-        or type(value) in _SCALARS
-        or type(value).__module__ in ("datetime", "decimal")
-    ):
+    if value is None or type(value) in _SCALARS:
         return value
+    if isinstance(value, date | time) and not isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     return str(value)
