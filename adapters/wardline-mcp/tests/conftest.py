@@ -127,11 +127,11 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 @pytest.fixture
 def play() -> Callable[..., Any]:
-    """Run a test's coroutine function, for ten seconds at most."""
+    """Run a test's coroutine function, for a minute at most: a hang is a failure."""
 
     def run(make: Callable[[], Any]) -> Any:
         async def bounded() -> Any:
-            with anyio.fail_after(10):
+            with anyio.fail_after(60):
                 return await make()
 
         return anyio.run(bounded)

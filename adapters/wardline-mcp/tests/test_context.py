@@ -86,6 +86,19 @@ def test_a_claim_that_cannot_be_read_is_refused(house, play, context):
     assert house.ran == [("add", 1, 2)]
 
 
+@pytest.mark.parametrize("where", ["client", "proxy"])
+def test_a_context_that_a_caller_made_up_goes_no_further(house, play, where):
+    server = govern_server(house.server(), house.guard(principal="billing"), trust_context=True)
+    claim = {"session": "s", "run": "r", "principal": {"id": "boss", "chain": []}}
+
+    async def run():
+        async with house.connect(where, house.guard(), server) as client:
+            await client.call_tool("add", {"a": 1}, meta={"org.wardline/context": claim})
+
+    play(run)
+    assert {one["principal"]["id"] for one in house.records("intent")} == {"agent", "billing"}
+
+
 def test_a_client_acts_as_whom_its_token_names_and_speaks_for_others_only_where_trusted(
     house, play
 ):

@@ -216,6 +216,23 @@ def test_a_server_that_dies_is_said_to_have(command, tmp_path):
     assert outcomes(tmp_path / "home") == ["unknown"]
 
 
+@pytest.mark.parametrize(
+    ("options", "server", "says"),
+    [
+        ((), ("/no/such/program",), "No such file or directory: '/no/such/program'"),
+        (("--url", "http://127.0.0.1:1/mcp"), (), "connection attempts failed"),
+    ],
+)
+def test_a_server_that_is_not_there_is_named(command, options, server, says):
+    with Wire(command(*options, server=server)) as wire:
+        wire.send("initialize", HELLO, id="h")
+        assert wire.process.wait(20) == 1
+        said = wire.process.stderr.read()
+    assert "the server cannot be started or reached" in said
+    assert says in said
+    assert "Traceback" not in said
+
+
 @pytest.fixture
 def served(command, tmp_path):
     """A proxy that serves HTTP; yields its address."""

@@ -16,7 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.server.stdio import stdio_server
 
 from wardline import ConfigurationError, Guard
-from wardline_mcp._http import http_app
+from wardline_mcp._http import UNREACHABLE, http_app, innermost
 from wardline_mcp._stdin import StandardInput
 from wardline_mcp._transport import Proxy
 
@@ -126,8 +126,11 @@ def proxy(
 
 
 async def _carry(made: Proxy, connect: Callable[[], Transport]) -> int:
-    """Serve the client at standard input and output, until one side goes."""
-    code = 0
+    """Serve the client at standard input and output, until one side goes; return the exit code.
+
+    Raises `ConfigurationError` where the server cannot be started or reached.
+    """
+    code, problem = 0, ""
     async with anyio.create_task_group() as group:
 
         async def stop() -> None:
@@ -136,16 +139,22 @@ async def _carry(made: Proxy, connect: Callable[[], Transport]) -> int:
                     group.cancel_scope.cancel()
 
         async def carry() -> None:
-            nonlocal code
+            nonlocal code, problem
             lines: Any = StandardInput()
-            async with stdio_server(stdin=lines) as client, connect() as server:
-                if not await made.relay().run(client, server):
-                    sys.stderr.write("wardline mcp proxy: the server has gone\n")
-                    code = _FAILED
-                group.cancel_scope.cancel()  # nobody waits for more of what a client may write
+            try:
+                async with stdio_server(stdin=lines) as client, connect() as server:
+                    if not await made.relay().run(client, server):
+                        sys.stderr.write("wardline mcp proxy: the server has gone\n")
+                        code = _FAILED
+                    group.cancel_scope.cancel()  # nobody waits for more of what a client may write
+            except* UNREACHABLE as errors:
+                problem = innermost(errors)
+            group.cancel_scope.cancel()
 
         group.start_soon(stop)
         group.start_soon(carry)
+    if problem:
+        raise ConfigurationError(f"the server cannot be started or reached: {problem}")
     return code
 
 

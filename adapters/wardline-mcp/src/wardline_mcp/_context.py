@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from wardline import Guard, Permit, Principal
 
-__all__ = ["CALL", "CONTEXT", "call_id", "claimed", "with_context"]
+__all__ = ["CALL", "CONTEXT", "call_id", "claimed", "with_context", "without_context"]
 
 CONTEXT: Final = "org.wardline/context"
 """The key of `_meta` under which the context travels."""
@@ -38,6 +38,14 @@ def with_context(params: Mapping[str, Any], place: Place, permit: Permit) -> dic
         "principal": {"id": acting.id, "name": acting.name, "chain": list(acting.chain)},
     }
     return {**params, "_meta": {**(params.get("_meta") or {}), CONTEXT: context}}
+
+
+def without_context(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a request without a context that its caller made up."""
+    meta = params.get("_meta")
+    if not isinstance(meta, dict) or CONTEXT not in meta:
+        return params
+    return {**params, "_meta": {key: value for key, value in meta.items() if key != CONTEXT}}
 
 
 def call_id(params: Mapping[str, Any]) -> str:

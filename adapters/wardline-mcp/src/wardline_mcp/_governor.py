@@ -13,7 +13,7 @@ from mcp.types import CONNECTION_CLOSED, PROTOCOL_VERSION_META_KEY, REQUEST_TIME
 
 from wardline import ActionRefused, ApprovalPending, ConfigurationError
 from wardline.adapters import Adapter, Call, Way
-from wardline_mcp._context import call_id, with_context
+from wardline_mcp._context import call_id, with_context, without_context
 from wardline_mcp._methods import ACTS, PASSING, Act
 from wardline_mcp._results import refusal_result, stored_result
 
@@ -126,9 +126,9 @@ class Governor:
         """Return the result of a request that acts, as far as it may be released.
 
         `place` says where it happens, `forward` sends it on and `fetch` another request to the same
-        server. `bind` returns how the tool of a name binds its arguments, by default what its schema says. `suspend` asks somebody, and
-        `asked` is what was asked before about this call. Raises an `ActionRefused`, or what `forward`
-        raises.
+        server. `bind` returns how the tool of a name binds its arguments, by default what its schema
+        says. `suspend` asks somebody, and `asked` is what was asked before about this call. Raises an
+        `ActionRefused`, or what `forward` raises.
         """
         act = ACTS[method]
         guard = self.adapter.guard
@@ -168,7 +168,7 @@ class Governor:
         suspend: Suspend | None,
     ) -> dict[str, Any]:
         async def body(args: dict[str, Any], permit: Permit) -> dict[str, Any]:
-            sent = act.put(params, call.args, args)
+            sent = without_context(act.put(params, call.args, args))
             if self._share:
                 sent = with_context(sent, place, permit)
             try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 import anyio
+import httpx2
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER, StreamableHTTPServerTransport
 from mcp.server.transport_security import (
     DEFAULT_MAX_REQUEST_BODY_SIZE,
@@ -34,10 +35,13 @@ if TYPE_CHECKING:
 
     from wardline_mcp._transport import Proxy
 
-__all__ = ["http_app"]
+__all__ = ["UNREACHABLE", "http_app", "innermost"]
 
 _IDLE: Final = 30 * 60.0
 """Seconds after which a session that nobody uses is closed."""
+
+UNREACHABLE: Final = (OSError, httpx2.HTTPError, MCPError)
+"""What a server raises that cannot be started or reached."""
 
 _log = logging.getLogger("wardline")
 
@@ -58,6 +62,13 @@ def http_app(
     sessions = _Sessions(proxy, connect, _security(host), most)
     served = RequestBodyLimitMiddleware(sessions, DEFAULT_MAX_REQUEST_BODY_SIZE)
     return Starlette(routes=[Route(path, endpoint=served)], lifespan=sessions.open)
+
+
+def innermost(error: BaseException) -> str:
+    """Return the text of the first error that a group is about."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
 
 
 def _security(host: str) -> TransportSecuritySettings | None:
@@ -158,8 +169,8 @@ class _Sessions:
                     async with self._connect() as server:
                         if not await self._proxy.relay().run(client, server):
                             _log.warning("session %s ended: the server has gone", name)
-        except* (OSError, MCPError) as errors:
-            _log.warning("session %s did not begin: %s", name, errors.exceptions[0])
+        except* UNREACHABLE as errors:
+            _log.warning("session %s has no server: %s", name, innermost(errors))
         finally:
             self._open.pop(name, None)
             with anyio.CancelScope(shield=True):
