@@ -6,7 +6,7 @@ inside a flow: that is suspended, and a second one goes on with it, as another p
 puts a real model in the place of the scripts, as in openai/gpt-5.
 """
 
-# ruff: noqa: E402 - its own folder leaves the path first
+
 
 from __future__ import annotations
 

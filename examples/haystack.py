@@ -6,7 +6,7 @@ word. The run ends there, its messages are written to a file, and a second agent
 another process would. `--model NAME` puts a model of OpenAI in the place of the script.
 """
 
-# ruff: noqa: E402 - its own folder leaves the path first
+
 
 from __future__ import annotations
 

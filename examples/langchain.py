@@ -6,7 +6,7 @@ is suspended, inside the inner agent, until the travel office has answered, and 
 `--model provider:name` puts a real model in the place of the scripts.
 """
 
-# ruff: noqa: E402 - its own folder leaves the path first
+
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ twice. A disk is not wiped, and a password does not get into the memory. `--mode
 real model in the place of the scripts (it needs the package `langchain`).
 """
 
-# ruff: noqa: E402 - its own folder leaves the path first
+
 
 from __future__ import annotations
 

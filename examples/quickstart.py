@@ -17,6 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+# Other files here have the names of frameworks, and would hide them.
+sys.path[:] = [one for one in sys.path if Path(one or ".").resolve() != Path(__file__).parent]
+
 from langchain.agents import create_agent
 from langchain.chat_models import init_chat_model
 from langchain_core.language_models.chat_models import BaseChatModel
