@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from wardline import parse_policies
 from wardline_testing import AdapterConformance, Mismatch, Never, RunReport, Todo, Upstream
 from wardline_testing.findings import Finding
+from wardline_testing.results import missing
 from wardline_testing.suite.audit import declared_problems, replaced
 from wardline_testing.suite.conformance import pristine
 
 pytest_plugins = ["pytester"]
 
 TEMPLATE = Path(__file__).parents[1] / "template"
+
+# What is imported inside a run is forgotten after it, and that must not be half of the core.
+parse_policies("apiVersion: wardline/v1\nname: first\ndefault_action: deny\n")
 
 
 def named(problem: pytest.ExceptionInfo[TypeError], *words: str) -> bool:
@@ -140,17 +147,19 @@ class TestIt(Toy):
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run a conformance module in a process of its own."""
+    """Run a conformance module; `apart` does it in a process of its own, for what would leave a mark."""
     pytest.importorskip("toyagents", reason="needs packages/wardline-testing/toy installed")
     folders = [str(TEMPLATE / "src"), str(TEMPLATE / "tests")]
+    monkeypatch.setattr(sys, "path", [*folders, *sys.path])
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(folders))
     monkeypatch.delenv("CI", raising=False)
 
-    def run(text: str, *args: str, conftest: str = "") -> pytest.RunResult:
+    def run(text: str, *args: str, conftest: str = "", apart: bool = False) -> pytest.RunResult:
         pytester.makepyfile(test_it=BASE + text)
         if conftest:
             pytester.makeconftest(conftest)
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rA", *args)
+        play = pytester.runpytest_subprocess if apart else pytester.runpytest_inprocess
+        return play("-p", "no:cacheprovider", "-rA", *args)
 
     return run
 
@@ -175,7 +184,7 @@ def test_setattr_after_creation_is_noticed(run: Any) -> None:
 
 
 def test_setattr_on_the_base_is_noticed(run: Any) -> None:
-    result = run("AdapterConformance.test_denied_by_name = lambda self: None", ONE)
+    result = run("AdapterConformance.test_denied_by_name = lambda self: None", ONE, apart=True)
     assert result.ret != 0
     assert "test_denied_by_name" in output(result)
 
@@ -361,7 +370,40 @@ class TestHang(TestIt):
         while True:
             import time; time.sleep(0.05)
 """
-    result = run(text, "test_it.py::TestHang::test_allowed_call_runs_once")
+    result = run(text, "test_it.py::TestHang::test_allowed_call_runs_once", apart=True)
     assert result.ret == 1
     assert "did not end within 1 s" in output(result)
     assert "in for_ever" in output(result)
+
+
+# What is left out, and what is told
+
+
+def test_what_a_framework_has_not_is_absent(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "coverage.json"
+    tests = ["test_stream_leaks_no_denied_call", "test_denied_by_argument", "test_cancellation"]
+    text = "class TestGap(TestIt): gaps = {'test_cancellation': Never('no clocks')}\n"
+    result = run(
+        text, f"--wardline-coverage={file}", *(f"test_it.py::TestGap::{name}" for name in tests)
+    )
+    assert result.ret == 0
+    result.assert_outcomes(passed=1, skipped=2)
+    assert "the framework has no path `stream`" in output(result)
+    said = json.loads(file.read_text())
+    assert said["adapter"] == "wardline-toy"
+    assert said["framework"] == {"toyagents": "1.2.0"}
+    assert {name: said["tests"][name]["result"] for name in tests} == {
+        "test_stream_leaks_no_denied_call": "absent",
+        "test_denied_by_argument": "pass",
+        "test_cancellation": "never",
+    }
+    assert said["tests"]["test_cancellation"]["reason"] == "no clocks"
+    assert said["tests"]["test_denied_by_argument"]["variants"] == {"async-message": "pass"}
+    assert "test_denied_by_name was not run" in "\n".join(missing(said))
+
+
+def test_optional_tests_are_asked_for_by_name(run: Any) -> None:
+    result = run("class TestNone(TestIt): optional = ()\n", "--collect-only", "-q")
+    assert "TestIt::test_changed_input" in output(result)
+    assert "TestNone::test_changed_input" not in output(result)
+    assert "TestNone::test_denied_input" in output(result)

@@ -80,8 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     sys.stdout.write(
         f"{target} is written, for the framework `toyagents`.\n"
-        f"Exchange its hooks in {target / 'src'}, its harness in {target / 'tests'}, then run\n"
+        "It passes the kit as it is:\n"
+        f"  pip install {template().with_name('toy')} -e {target}\n"
         f"  pytest {target / 'tests'} --wardline-complete\n"
+        f"Exchange its hooks in {target / 'src'} and its harness in {target / 'tests'}.\n"
     )
     return 0
 

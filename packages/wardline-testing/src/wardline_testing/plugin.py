@@ -213,7 +213,8 @@ def pytest_runtest_makereport(
         report.wasxfail = ""
         del report.wasxfail
     results = item.config.stash[_RESULTS]
-    note = (cls, _name(item), item.nodeid.partition("[")[2].rstrip("]"))
+    callspec = getattr(item, "callspec", None)
+    note = (cls, _name(item), callspec.id if callspec is not None else "")
     if report.failed:
         results.add(*note, "fail", "")
     elif report.skipped:

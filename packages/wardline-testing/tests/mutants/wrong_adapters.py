@@ -93,7 +93,7 @@ class TestAfterTheFact(Mutant):
         """
         allowed_call_runs_once answer_of_a_stranger_does_not_count
         approval_is_answered_on_resuming approval_resumes_in_a_new_process approval_suspends
-        arguments_without_canonical_form broken_store_denies cancellation delegation_is_recorded
+        arguments_without_canonical_form broken_ledger_denies broken_store_denies cancellation delegation_is_recorded
         denied_approval_never_runs denied_by_argument denied_by_default denied_by_name
         denied_delegation denied_sibling_never_runs erring_condition_denies
         every_attempt_is_judged every_call_has_one_decision hanging_store_denies
@@ -190,7 +190,7 @@ class TestSyncOnly(Mutant):
         """
         allowed_call_runs_once answer_of_a_stranger_does_not_count
         approval_resumes_in_a_new_process approval_suspends arguments_without_canonical_form
-        broken_store_denies call_ids_may_repeat cancellation conversation_keeps_its_session
+        broken_ledger_denies broken_store_denies call_ids_may_repeat cancellation conversation_keeps_its_session
         defaults_are_judged delegation_is_recorded denied_approval_never_runs denied_by_argument
         denied_by_default denied_by_name denied_delegation denied_sibling_never_runs
         erring_condition_denies every_attempt_is_judged every_call_has_one_decision
@@ -226,7 +226,7 @@ class TestSwallowsDenials(Mutant):
     governor = Swallows
     fails = named(
         """
-        arguments_without_canonical_form broken_store_denies denied_approval_never_runs
+        arguments_without_canonical_form broken_ledger_denies broken_store_denies denied_approval_never_runs
         denied_by_argument denied_by_default denied_by_name denied_delegation
         denied_sibling_never_runs erring_condition_denies every_call_has_one_decision
         hanging_store_denies later_hook_cannot_smuggle later_hook_is_judged_or_refused
@@ -265,7 +265,7 @@ class TestCrashAllows(Mutant):
     governor = CrashAllows
     fails = named(
         """
-        broken_store_denies erring_condition_denies hanging_store_denies
+        broken_ledger_denies broken_store_denies erring_condition_denies hanging_store_denies
         later_hook_cannot_smuggle later_hook_is_judged_or_refused
         """
     )
@@ -286,7 +286,7 @@ class TestSilentDenial(Mutant):
     governor = Silent
     fails = named(
         """
-        arguments_without_canonical_form broken_store_denies denied_approval_never_runs
+        arguments_without_canonical_form broken_ledger_denies broken_store_denies denied_approval_never_runs
         denied_by_argument denied_by_default denied_by_name denied_delegation
         denied_sibling_never_runs erring_condition_denies every_call_has_one_decision
         hanging_store_denies later_hook_cannot_smuggle later_hook_is_judged_or_refused
