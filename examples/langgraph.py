@@ -36,7 +36,7 @@ from langgraph.types import Command
 
 from wardline import Guard
 from wardline.ledger import read, verify
-from wardline_langgraph import GovernedModel, GovernedStore, GovernedToolNode
+from wardline_langgraph import GovernedMemory, GovernedModel, GovernedToolNode
 
 POLICY = Path(__file__).with_name("langgraph-policy.yaml")
 TASK = "The test machine and the mail server hang. See to it, and write down what you did."
@@ -148,7 +148,7 @@ def make_graph(house: House, models: dict[str, Any], guard: Guard, saver: Any) -
     for name, tools in house.tools().items():
         graph.add_node(name, make_agent(name, models[name], tools, guard))
     graph.add_edge(START, "watch")
-    store = GovernedStore(house.memory, guard, name="book")
+    store = GovernedMemory(house.memory, guard, name="book")
     return graph.compile(checkpointer=saver, store=store)
 
 

@@ -159,7 +159,7 @@ def test_coverage_finds_agents_in_tools_and_in_graphs(world):
             "boss",
             "memory_write",
             "InMemoryStore",
-        ): "the store asks nobody; put the GovernedStore of wardline-langgraph in front of it",
+        ): "the store asks nobody; put the GovernedMemory of wardline-langgraph in front of it",
         ("raw", "model_call", "scripted-1"): "its agent has no WardlineMiddleware",
         ("raw", "tool_call", "pay"): "its agent has no WardlineMiddleware",
     }

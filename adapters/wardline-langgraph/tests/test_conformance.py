@@ -22,9 +22,9 @@ from scripted import Speaking
 
 from wardline_langgraph import (
     KINDS,
+    GovernedMemory,
     GovernedModel,
     GovernedRetriever,
-    GovernedStore,
     GovernedToolNode,
     coverage,
 )
@@ -194,7 +194,7 @@ class TestLangGraph(AdapterConformance):
     async def _with_store(self, scene: Scene, use: Any) -> Any:
         store: BaseStore = Shelved(scene.memory)
         if scene.guard is not None:
-            store = GovernedStore(store, scene.guard, name=scene.names.get("memory", "store"))
+            store = GovernedMemory(store, scene.guard, name=scene.names.get("memory", "store"))
         found: list[Any] = []
 
         async def node(state: MessagesState, *, store: BaseStore) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from langgraph.store.memory import InMemoryStore
 
 from wardline import ActionDenied, ConfigurationError, ContentWithheld
 from wardline_langgraph import (
+    GovernedMemory,
     GovernedModel,
     GovernedRetriever,
-    GovernedStore,
     GovernedToolNode,
     coverage,
 )
@@ -34,7 +34,7 @@ rules:
 
 def test_everything_that_a_store_can_do_is_judged(house):
     inner = InMemoryStore()
-    store = GovernedStore(inner, house.guard(NO_CODES), name="notes")
+    store = GovernedMemory(inner, house.guard(NO_CODES), name="notes")
     store.put(("u",), "a", {"text": "tea"})
     asyncio.run(store.aput(("u",), "b", {"n": 1, "deep": {"x": [1, 2]}}))
     assert store.get(("u",), "a").value == {"text": "tea"}
@@ -57,7 +57,7 @@ def test_everything_that_a_store_can_do_is_judged(house):
 
 def test_of_several_operations_none_runs_where_one_is_refused(house):
     inner = InMemoryStore()
-    store = GovernedStore(inner, house.guard(NO_CODES))
+    store = GovernedMemory(inner, house.guard(NO_CODES))
     ops = [
         PutOp(("u",), "a", {"text": "tea"}),
         GetOp(("u",), "a"),
@@ -88,13 +88,13 @@ def test_what_a_rule_makes_of_an_item_is_stored(house, given, to, stored):
     policy = TRANSFORM.replace(
         "TO", f'"{to}"' if "{" not in to else '"' + to.replace('"', '\\"') + '"'
     )
-    GovernedStore(inner, house.guard(policy)).put(("u",), "a", given)
+    GovernedMemory(inner, house.guard(policy)).put(("u",), "a", given)
     assert inner.get(("u",), "a").value == stored
 
 
 def test_an_item_that_a_rule_makes_unreadable_is_not_stored(house):
     inner = InMemoryStore()
-    store = GovernedStore(inner, house.guard(TRANSFORM.replace("TO", "\"'no JSON'\"")))
+    store = GovernedMemory(inner, house.guard(TRANSFORM.replace("TO", "\"'no JSON'\"")))
     with pytest.raises(ConfigurationError, match="JSON object"):
         store.put(("u",), "a", {"n": 1, "m": 2})
     assert inner.search(("u",)) == []
@@ -202,7 +202,7 @@ def test_coverage_of_a_graph_that_reaches_itself_ends_and_other_things_reach_not
 
 
 def test_a_store_with_a_guard_is_governed(house):
-    store = GovernedStore(InMemoryStore(), house.guard())
+    store = GovernedMemory(InMemoryStore(), house.guard())
     graph = StateGraph(MessagesState).add_node("n", lambda _: {}).add_edge(START, "n")
     (found,) = coverage(graph.compile(store=store))
     assert (found.kind, found.governed) == ("memory_write", True)

@@ -20,7 +20,7 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.types import Command, RetryPolicy
 
 from wardline import ActionDenied, ConfigurationError, Reply
-from wardline_langgraph import GovernedModel, GovernedStore, GovernedToolNode
+from wardline_langgraph import GovernedMemory, GovernedModel, GovernedToolNode
 
 NO_WIPE = "rules: [{name: no-wipe, tool: wipe, action: deny}]"
 ASK = """
@@ -168,6 +168,33 @@ def test_the_siblings_of_a_suspended_call_run_once(house, keep, mode):
     assert told[0] == "paid ann" if keep else "already run" in told[0]
 
 
+def test_a_question_waits_for_the_calls_that_run_beside_it(house):
+    """ToolNode would end with the first interrupt, and leave the others to themselves."""
+
+    @tool
+    async def slow(text: str) -> str:
+        "Take a while."
+        await asyncio.sleep(0.2)
+        house.ran.append(text)
+        return "slept"
+
+    guard = house.guard(ASK, keep_results=True, approvers={"payers": ["os:alice"]})
+    answer = house.calls(("pay", {"to": "bob"}), ("slow", {"text": "a"}), ("slow", {"text": "b"}))
+    tools = [house.pay, slow]
+    graph = governed(house, guard, answer, saver=InMemorySaver(), tools=tools)
+    config = {"configurable": {"thread_id": "t"}}
+
+    async def both() -> Any:
+        await graph.ainvoke(GO, config)
+        assert sorted(house.ran) == ["a", "b"]
+        return await graph.ainvoke(Command(resume=YES), config)
+
+    out = asyncio.run(both())
+    assert texts(out) == ["paid bob", "slept", "slept"]
+    assert sorted(map(str, house.ran)) == ["('bob', 1)", "a", "b"]
+    assert {one["status"] for one in house.records("outcome")} == {"succeeded"}
+
+
 def test_a_guard_made_from_a_policy_file_keeps_results(house, tmp_path, monkeypatch):
     monkeypatch.setenv("WARDLINE_HOME", str(tmp_path / "home"))
     (tmp_path / "p.yaml").write_text(
@@ -253,7 +280,7 @@ rules: [{name: no-codes, on: memory_write, condition: "has(args.text) && args.te
     inner = InMemoryStore()
     answers = [house.calls(("remember", {"text": text})) for text in ("tea", "xyzzy")]
     node = GovernedToolNode([remember], guard)
-    graph = graph_of(house.model(*answers), node, store=GovernedStore(inner, guard))
+    graph = graph_of(house.model(*answers), node, store=GovernedMemory(inner, guard))
     out = run(graph, GO, mode)
     assert texts(out)[0] == "remembered"
     assert "no-codes" in texts(out)[1]

@@ -21,7 +21,7 @@ __all__ = ["coverage"]
 
 _FACTORY = create_agent.__module__
 _NO_MIDDLEWARE = "its agent has no WardlineMiddleware"
-_STORE = "the store asks nobody; put the GovernedStore of wardline-langgraph in front of it"
+_STORE = "the store asks nobody; put the GovernedMemory of wardline-langgraph in front of it"
 
 
 def coverage(root: object) -> list[Covered]:

@@ -25,13 +25,13 @@ from wardline_langgraph._governor import KINDS  # noqa: E402
 from wardline_langgraph._model import GovernedModel  # noqa: E402
 from wardline_langgraph._node import GovernedToolNode  # noqa: E402
 from wardline_langgraph._retriever import GovernedRetriever  # noqa: E402
-from wardline_langgraph._store import GovernedStore  # noqa: E402
+from wardline_langgraph._store import GovernedMemory  # noqa: E402
 
 __all__ = [
     "KINDS",
+    "GovernedMemory",
     "GovernedModel",
     "GovernedRetriever",
-    "GovernedStore",
     "GovernedToolNode",
     "coverage",
     "framework",

@@ -26,7 +26,7 @@ __all__ = ["coverage"]
 _NODE = "its node is a plain ToolNode; make it a GovernedToolNode"
 _CODE = "a node's code has it and may call it; put it into a GovernedToolNode"
 _MODEL = "nothing asks before it is called; put a GovernedModel in front of it"
-_STORE = "nothing asks before it is read or written; put a GovernedStore in front of it"
+_STORE = "nothing asks before it is read or written; put a GovernedMemory in front of it"
 _RETRIEVER = "nothing asks before it is queried; put a GovernedRetriever in front of it"
 
 

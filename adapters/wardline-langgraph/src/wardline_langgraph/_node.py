@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
+from langchain_core.messages import AIMessage
 from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt import ToolNode
 
@@ -26,8 +29,6 @@ if TYPE_CHECKING:
     from wardline.adapters import Call, Place
 
 __all__ = ["GovernedToolNode"]
-
-Refusals = Mapping[str, ActionRefused]
 
 
 class GovernedToolNode(ToolNode):
@@ -96,7 +97,26 @@ class GovernedToolNode(ToolNode):
         async def judged(final: ToolCallRequest) -> Any:
             return await self._judged(ASYNC, final, execute)
 
-        return await (judged(request) if self._aouter is None else self._aouter(request, judged))
+        async with _together.get() or _Together(1):
+            call = judged(request) if self._aouter is None else self._aouter(request, judged)
+            return await call
+
+    async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+        """Run the calls of an answer; a question ends this only when the other calls have ended."""
+        token = _together.set(_Together(self._number(input)))
+        try:
+            return await super().ainvoke(input, config, **kwargs)
+        finally:
+            _together.reset(token)
+
+    def _number(self, given: Any) -> int:
+        """Return how many calls the node runs at once for what it is given."""
+        if isinstance(given, Mapping) and "tool_call" in given:
+            return 1
+        if isinstance(given, list) and given and isinstance(given[-1], dict):
+            return len(given)
+        answers = [one for one in self._messages(given) if isinstance(one, AIMessage)]
+        return len(answers[-1].tool_calls) if answers else 1
 
     async def _judged(self, way: Way, request: ToolCallRequest, execute: Callable[..., Any]) -> Any:
         adapter, call, tool = self._adapter, request.tool_call, request.tool
@@ -142,6 +162,33 @@ class GovernedToolNode(ToolNode):
         return list(found or ())
 
 
+class _Together:
+    """The calls that an event loop runs at once, of which one may suspend the run.
+
+    The node ends with the first error, and what still runs would be left to itself: it would end after
+    the run that it belongs to, or never. So a question waits here until the others have ended.
+    """
+
+    __slots__ = ("_done", "_left")
+
+    def __init__(self, number: int) -> None:
+        self._left = number
+        self._done = asyncio.Event()
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._left -= 1
+        if self._left <= 0:
+            self._done.set()
+        elif isinstance(error, GraphBubbleUp):
+            await self._done.wait()
+
+
+_together: ContextVar[_Together | None] = ContextVar("wardline_langgraph_together", default=None)
+
+
 class _Batch:
     """One answer of the model; `ToolNode` shows its calls one by one, and many at once."""
 
@@ -149,9 +196,11 @@ class _Batch:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._refused: Refusals | None = None
+        self._refused: Mapping[str, ActionRefused] | None = None
 
-    def screened(self, adapter: Adapter, place: Place, calls: Mapping[str, Call]) -> Refusals:
+    def screened(
+        self, adapter: Adapter, place: Place, calls: Mapping[str, Call]
+    ) -> Mapping[str, ActionRefused]:
         """Return the refusals among `calls`, by the ids that the model gave them."""
         with self._lock:  # nothing of the answer starts before all of it is screened
             if self._refused is None:

@@ -25,12 +25,10 @@ if TYPE_CHECKING:
 
     from wardline import Guard
 
-__all__ = ["GovernedStore"]
-
-Operation = Any
+__all__ = ["GovernedMemory"]
 
 
-class GovernedStore(BaseStore):
+class GovernedMemory(BaseStore):
     """A store in front of `store` that asks before each operation.
 
     `guard` is a `Guard`, or what one is made from. `name` is what rules match as the memory's name. A
@@ -49,15 +47,15 @@ class GovernedStore(BaseStore):
         """The guard that decides here."""
         return self._adapter.guard
 
-    def batch(self, ops: Iterable[Operation]) -> list[Any]:
+    def batch(self, ops: Iterable[Any]) -> list[Any]:
         """Judge and run operations in their order."""
         return now(self._judged(SYNC, list(ops)))
 
-    async def abatch(self, ops: Iterable[Operation]) -> list[Any]:
+    async def abatch(self, ops: Iterable[Any]) -> list[Any]:
         """Do the same inside an event loop."""
         return await self._judged(ASYNC, list(ops))
 
-    async def _judged(self, way: Way, ops: list[Operation]) -> list[Any]:
+    async def _judged(self, way: Way, ops: list[Any]) -> list[Any]:
         adapter = self._adapter
         with self.guard.refusing("memory_read", self._name):
             place = await place_of(adapter, way)
@@ -71,7 +69,7 @@ class GovernedStore(BaseStore):
         results = []
         for op, call in zip(ops, calls, strict=True):
 
-            def run(args: dict[str, Any], _: Permit, op: Operation = op) -> Any:
+            def run(args: dict[str, Any], _: Permit, op: Any = op) -> Any:
                 return self._run(way, _with(op, args))
 
             results.append(
@@ -87,7 +85,7 @@ class GovernedStore(BaseStore):
             )
         return results
 
-    def _run(self, way: Way, op: Operation) -> Any:
+    def _run(self, way: Way, op: Any) -> Any:
         if not way.loop:
             return self._store.batch([op])[0]
 
@@ -97,11 +95,11 @@ class GovernedStore(BaseStore):
         return one()
 
 
-def _kind(op: Operation) -> str:
+def _kind(op: Any) -> str:
     return "memory_write" if isinstance(op, PutOp) else "memory_read"
 
 
-def _arguments(op: Operation) -> dict[str, Any]:
+def _arguments(op: Any) -> dict[str, Any]:
     """Return what rules see of an operation."""
     if isinstance(op, GetOp):
         return {"operation": "get", "query": op.key, "namespace": list(op.namespace)}
@@ -122,7 +120,7 @@ def _arguments(op: Operation) -> dict[str, Any]:
     raise ConfigurationError(f"{type(op).__name__} is no operation that can be judged")
 
 
-def _with(op: Operation, args: dict[str, Any]) -> Operation:
+def _with(op: Any, args: dict[str, Any]) -> Any:
     """Return the operation on the guard's copy of its arguments."""
     if isinstance(op, GetOp):
         return op._replace(namespace=tuple(args["namespace"]), key=args["query"])
