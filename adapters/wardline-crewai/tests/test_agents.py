@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from typing import Any, ClassVar
 
@@ -199,6 +200,17 @@ def test_tokens_count_where_a_model_says_nothing(world):
     crew = world.crew(world.agent([world.call("read_file", path="/a")], "never said"))
     assert "short" in govern(crew, world.guard(limits)).kickoff().raw
     assert len(world.heard) == 1
+
+
+def test_the_steps_of_a_plan_are_governed(world):
+    steps = [{"step_number": 1, "description": "clean", "tool_to_use": "delete_file"}]
+    plan = json.dumps({"plan": "p", "steps": steps, "ready": True})
+    script = [plan, [world.call("delete_file", path="/a")], "could not", "all in all: no"]
+    agent = world.agent(*script, planning=True)
+    govern(world.crew(agent), world.guard(NO_DELETE)).kickoff()
+    assert world.ran == []
+    assert world.decided() == [("delete_file", "refused")]
+    assert len(world.decided("model_call")) == len(world.heard) >= 3
 
 
 # Memory

@@ -151,6 +151,16 @@ def test_defaults_and_coercions_are_judged(world):
     assert world.ran == [("b", 8)]
 
 
+def test_arguments_that_a_rule_adds_and_the_tool_does_not_take_run_nothing(world):
+    """CrewAI drops them without a word, and what was judged would not be what runs."""
+    rules = "rules: [{name: cap, tool: read_file, action: transform, set: {args.lines: '10'}}]"
+    crew = world.crew(world.agent([world.call("read_file", path="/a")]))
+    govern(crew, world.guard(rules)).kickoff()
+    assert world.ran == []
+    assert world.decided() == [("read_file", "failed")]
+    assert "does not take as they are" in world.tool_texts()[0]
+
+
 def test_two_tools_of_one_name_refuse_to_start(world):
     @tool("Read File")
     def other(path: str) -> str:

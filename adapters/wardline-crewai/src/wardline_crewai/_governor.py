@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-from collections import Counter
+from collections import Counter, OrderedDict
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Literal
+from weakref import WeakValueDictionary
 
 from crewai.execution import get_execution_uuid
 from crewai.hooks import HookAborted
@@ -41,6 +42,9 @@ KINDS: Final = (
     "output",
 )
 """The kinds of action that this adapter sees."""
+
+_RUNS: Final = 1024
+"""How many runs a governor remembers."""
 
 TICKETS: Final = Tickets(
     "crewai", "Let an agent that `wardline_crewai.govern` has governed call it"
@@ -78,18 +82,19 @@ class Governor:
         self.guard = self.adapter.guard
         self.raises = on_denied == "raise"
         self._lock = Lock()
-        self._turns: Counter[str] = Counter()
-        self._twins: dict[int, tuple[Any, Any]] = {}
+        self._turns: OrderedDict[str, Counter[str]] = OrderedDict()
+        self._twins: WeakValueDictionary[int, Any] = WeakValueDictionary()
 
     def twin(self, one: Any, methods: Any) -> Any:
         """Return the governed copy of what may be shared with others; one copy of each."""
         if isinstance(one, methods) and getattr(one, "_governor", None) is self:
             return one
         with self._lock:
-            _, found = self._twins.get(id(one), (None, None))
+            found = self._twins.get(id(one))
             if found is None:
                 found = become(copy.copy(one), methods, self)
-                self._twins[id(one)] = one, found  # held, so that nothing else gets its id
+                found.__pydantic_private__["_original"] = one  # so that nothing else gets its id
+                self._twins[id(one)] = found
         return found
 
     # Turns
@@ -120,8 +125,18 @@ class Governor:
         finally:
             _turn.reset(token)
             if any(isinstance(one, Paused) for one in turn.parked):
-                with self._lock:  # it goes on in the same turn
-                    self._turns[turn.key.rpartition("/")[0]] -= 1
+                self._count(turn.key.rpartition("/")[0], -1)  # it goes on in the same turn
+
+    def _count(self, path: str, by: int) -> int:
+        """Count the turns of a path; those of a run that was long ago are forgotten."""
+        run = path.partition("/")[0]
+        with self._lock:
+            counts = self._turns.setdefault(run, Counter())
+            self._turns.move_to_end(run)
+            if len(self._turns) > _RUNS:
+                self._turns.popitem(last=False)
+            counts[path] += by
+            return counts[path]
 
     def _open(self, agent: Any, task: Any, key: str) -> Turn:
         outer = _turn.get()
@@ -130,9 +145,7 @@ class Governor:
         execution = get_execution_uuid() or ""
         role = str(getattr(agent, "role", ""))
         path = f"{outer.key}/{role}/{key}" if outer is not None else f"{execution}/{key}"
-        with self._lock:
-            self._turns[path] += 1
-            path = f"{path}/{self._turns[path]}"
+        path = f"{path}/{self._count(path, 1)}"
         step = outer.step if outer is not None else FlowStep(execution)
         if self.guard.here() is None:
             session = step.flow or execution

@@ -11,7 +11,7 @@ from crewai.utilities.string_utils import sanitize_tool_name
 from pydantic import Field, PrivateAttr
 
 from wardline import ConfigurationError
-from wardline.adapters import Way, now, received
+from wardline.adapters import Way, now, received, same
 from wardline_crewai._governor import TICKETS
 from wardline_crewai._twins import become
 
@@ -81,6 +81,11 @@ class GovernedTool(BaseTool):
         given = {**dict(zip(names, args, strict=False)), **kwargs}
 
         def run(final: dict[str, Any], id: str) -> Any:
+            if not same(self.bound(final), final):
+                raise ConfigurationError(
+                    f"a rule made arguments for `{self.name}` that its schema does not take as they are; "
+                    "it was not run"
+                )
             if isinstance(self.inner, BaseAgentTool):
                 return self._delegate(way, body, final, id)
             return body(**final)
