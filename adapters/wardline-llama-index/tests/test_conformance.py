@@ -10,7 +10,7 @@ from llama_index.core.agent.workflow import AgentStream, AgentWorkflow, Function
 from llama_index.core.agent.workflow import ToolCallResult as Result
 from llama_index.core.base.llms.types import ChatMessage, TextBlock, ToolCallBlock
 from llama_index.core.llms.mock import MockFunctionCallingLLM
-from llama_index.core.memory import BaseMemory, Memory
+from llama_index.core.memory import BaseMemory, ChatMemoryBuffer
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.core.tools import FunctionTool
@@ -179,17 +179,16 @@ class TestLlamaIndex(AdapterConformance):
             host = _rewriting(scene, host)
         host = govern(host, scene.guard, on_denied=scene.on_denied, suspend=scene.durable)
         if scene.resume is None:
-            memory = Memory.from_defaults(session_id=scene.thread) if scene.thread else None
+            memory = _memory(scene) if scene.thread else None
             handler = host.run(user_msg=scene.prompt, memory=memory)
         else:
             ctx = Context.from_dict(host, scene.resume["context"], serializer=JsonSerializer())
-            memory = Memory.from_defaults(session_id=scene.thread)
             said = [ChatMessage.model_validate(one) for one in scene.resume["messages"]]
-            await memory.aput_messages(said)
-            await ctx.store.set("memory", memory)
             handler = host.run(ctx=ctx)
+            # A context is kept without its memory, and a run starts from what is kept.
+            await handler.ctx.store.set("memory", _memory(scene, said))
             if scene.answer is not None:
-                ctx.send_event(HumanResponseEvent(**scene.answer))
+                handler.ctx.send_event(HumanResponseEvent(**scene.answer))
         stream: list[str] = []
         refused: dict[str, str] = {}
         async for event in handler.stream_events():
@@ -232,6 +231,12 @@ class TestLlamaIndex(AdapterConformance):
         agent = govern(_agent(scene, scene.agent), scene.guard)
         beside = _agent(scene, AgentSpec("beside"), [_tool(one) for one in scene.ungoverned])
         return coverage(AgentWorkflow(agents=[agent, beside], root_agent=agent.name))
+
+
+def _memory(scene: Scene, said: Any = None) -> ChatMemoryBuffer:
+    return ChatMemoryBuffer.from_defaults(
+        chat_history=said, chat_store_key=scene.thread, token_limit=4000
+    )
 
 
 async def _quiet(ctx: Any) -> bool:

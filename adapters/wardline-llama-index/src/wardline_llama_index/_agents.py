@@ -15,6 +15,7 @@ from llama_index.core.agent.workflow import (
 )
 from llama_index.core.agent.workflow.workflow_events import AgentWorkflowStartEvent
 from llama_index.core.llms import ChatMessage
+from llama_index.core.memory.types import DEFAULT_CHAT_STORE_KEY
 from llama_index.core.tools import ToolSelection
 from llama_index.core.workflow import Context, step
 
@@ -69,8 +70,7 @@ class GovernedHost:
                 return turn
             if guard.here() is not None and delegated.get() != id(self):
                 await self._delegated(name, str(ev.get("user_msg", None) or ""))
-            memory = ev.get("memory", None)
-            session = str(getattr(memory, "session_id", "") or "")
+            session = _conversation(ev.get("memory", None))
             place = Place.open(guard, FRAMEWORK, session=session, agent=name)
             turn = Turn(guard, opened(place))
             await save(ctx, turn.kept)
@@ -329,6 +329,12 @@ class _Quiet:
         for event in self._events:
             self.ctx.write_event_to_stream(event)
         self._events = []
+
+
+def _conversation(memory: Any) -> str:
+    """Return what a memory calls its conversation, "" where it is not called anything."""
+    named = getattr(memory, "session_id", "") or getattr(memory, "chat_store_key", "")
+    return "" if named in (None, DEFAULT_CHAT_STORE_KEY) else str(named)
 
 
 def _with_calls(message: ChatMessage, ids: set[Any], *, words: bool) -> ChatMessage:

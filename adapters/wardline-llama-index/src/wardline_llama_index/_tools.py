@@ -203,8 +203,9 @@ async def _suspend(ctx: Any, question: dict[str, Any]) -> Any:
         requirements={"approval": approval},
         timeout=None,
     )
-    given = {key: answer.get(key, None) for key in ("approved", "by", "note")}
-    return {**{key: one for key, one in given.items() if one is not None}, "approval": approval}
+    # A context that was kept waits for any answer: what it asked for is not kept with it.
+    given = {key: answer.get(key, None) for key in ("approval", "approved", "by", "note")}
+    return {key: one for key, one in given.items() if one is not None}
 
 
 # The arguments
