@@ -46,8 +46,9 @@ def model_of(answer: Callable[[Any], tuple[list[Any], int]]) -> FunctionModel:
         parts, model.took = answer(messages)
         for number, part in enumerate(parts):
             if isinstance(part, TextPart):
-                for word in part.content.split(" "):
-                    yield word + " "
+                words = part.content.split(" ")
+                for place, word in enumerate(words):
+                    yield word + " " * (place < len(words) - 1)
             elif isinstance(part, ToolCallPart):
                 yield {
                     number: DeltaToolCall(

@@ -122,7 +122,6 @@ rules:
     )
     script = Scripted([call("order", "1", order={"item": "ink", "day": "2026-01-02"})])
     agent(script, guard, [order]).run_sync("go")
-    print(script.told())
     assert world.ran == [(Order(item="pen", day=date(2026, 1, 2)), False)]
 
 

@@ -94,7 +94,15 @@ class TestPydanticAI(AdapterConformance):
 
             capabilities.append(NativeTool(WebSearchTool()))
         outside = [
-            ExternalToolset([ToolDefinition(one.name, one.schema, one.description)])
+            ExternalToolset(
+                [
+                    ToolDefinition(
+                        name=one.name,
+                        parameters_json_schema=one.schema,
+                        description=one.description,
+                    )
+                ]
+            )
             for one in scene.ungoverned
         ]
         return build(

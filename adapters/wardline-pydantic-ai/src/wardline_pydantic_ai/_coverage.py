@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_ai import Agent
 from pydantic_ai.models import Model
-from pydantic_ai.toolsets import FunctionToolset
+from pydantic_ai.toolsets import ExternalToolset, FunctionToolset
 
 from wardline.adapters import Covered, referred
 from wardline_pydantic_ai._models import SEARCH
@@ -43,6 +43,9 @@ def _of(agent: Agent[Any, Any], governed: bool, seen: set[int]) -> list[Covered]
         for part in parts:
             if isinstance(part, FunctionToolset):
                 found += _tools(part, owner, governed, why, seen)
+            elif isinstance(part, ExternalToolset):
+                names = [one.name for one in part.tool_defs]
+                found += [Covered("tool_call", name, owner, False, _OUTSIDE) for name in names]
             elif not hasattr(part, "toolsets") and not hasattr(part, "wrapped"):
                 found.append(Covered("tool_call", part.label, owner, governed, why))
     native = [getattr(one, "kind", str(one)) for one in agent._root_capability.get_native_tools()]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import threading
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -66,10 +67,25 @@ def test_times_come_in_a_form_that_can_be_written_down_and_validates_again():
     first = received("book", Booking, {**given, "price": "1.50"})
     assert first["day"] == "2026-01-02"
     assert first["at"] == "10:30:00"
-    assert first["takes"] == 90.0
+    assert first["takes"] == "P0DT90.000000S"
     assert type(first["seen"]) is dt.datetime
     assert first["price"] == Decimal("1.50")
     assert received("book", Booking, first) == first
+
+
+def test_days_and_times_are_seen_as_texts_that_validate_to_them_again():
+    moments = {
+        "day": date(2026, 1, 2),
+        "time": time(3, 4),
+        "naive": datetime(2026, 1, 2, 3, 4),
+        "length": timedelta(days=-1, seconds=3),
+        "aware": datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+    }
+    seen = plain(moments)
+    assert seen["aware"] is moments["aware"]
+    for name, value in moments.items():
+        assert pydantic.TypeAdapter(type(value)).validate_python(seen[name]) == value
+        assert isinstance(seen[name], str) or name == "aware"
 
 
 def test_what_does_not_validate_comes_back_for_the_framework_to_report():

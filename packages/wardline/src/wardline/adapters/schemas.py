@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plain", "received"]
 
-_SCALARS = (str, int, float, bool, bytes, datetime, Decimal)
+_SCALARS = (str, int, float, bool, bytes)
 _SYNTHETIC = ("args", "kwargs")  # what pydantic calls `*args` and `**kwargs`
 
 
@@ -86,7 +86,8 @@ def _fields(values: BaseModel, hidden: Collection[str]) -> dict[str, Any]:
 def plain(value: Any) -> Any:
     """Return a value in plain containers and scalars, which validate to that value again.
 
-    Models and dataclasses become maps of their fields, and what nobody knows becomes its text.
+    Models and dataclasses become maps of their fields, and what nobody knows becomes its text. So do
+    days, times and durations, which have no canonical form.
     """
     from pydantic import BaseModel
 
@@ -106,10 +107,11 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, set | frozenset):
         return sorted((plain(item) for item in value), key=repr)
-    if value is None or type(value) in _SCALARS:
+    if isinstance(value, timedelta):  # what str() makes of a negative one reads as another
+        length = abs(value)
+        sign = "-" if value < timedelta() else ""
+        return f"{sign}P{length.days}DT{length.seconds}.{length.microseconds:06d}S"
+    aware = isinstance(value, datetime) and value.utcoffset() is not None
+    if value is None or aware or isinstance(value, Decimal) or type(value) in _SCALARS:
         return value
-    if isinstance(value, date | time) and not isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
     return str(value)
