@@ -139,6 +139,11 @@ class TestAgentFramework(AdapterConformance):
     paths = ("async", "stream")
     nesting = ("call",)
     denials: ClassVar = {"message": Denial.REFUSED, "raise": Denial.WRAPPED}
+    optional = (
+        "test_changed_input",
+        "test_conversation_keeps_its_session",
+        "test_answer_without_tools",
+    )
     gaps: ClassVar = dict.fromkeys(
         (
             "test_retrieval",

@@ -20,7 +20,17 @@ from agent_framework import (
 )
 
 from wardline import ActionDenied, ActionRefused, ConfigurationError
-from wardline.adapters import Call, Suspended, Way, beneath, now, plain, put_before, same
+from wardline.adapters import (
+    Call,
+    Suspended,
+    Way,
+    beneath,
+    now,
+    plain,
+    put_before,
+    same,
+    settled,
+)
 from wardline_agent_framework._run import KEY, Run, refusal_content, run_of
 
 if TYPE_CHECKING:
@@ -42,7 +52,6 @@ __all__ = [
 ]
 
 _LOOP = Way(loop=True)
-_SCALARS = (str, int, float, bool, type(None))
 
 governing: ContextVar[WardlineMiddleware | None] = ContextVar("wardline_governing", default=None)
 """The middleware under which the calling code runs, for agents that are called inside a tool."""
@@ -113,52 +122,26 @@ def _suspend(context: FunctionInvocationContext) -> Suspend:
 def bound(tool: FunctionTool, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments as the body of `tool` gets them: with defaults, after validation.
 
-    The framework validates them once more when the body starts, which must not change them again.
-    Arguments that do not validate come back as they are: the framework reports the mistake, and the
-    body does not run. Raises `ConfigurationError` where that cannot be said for certain.
+    Raises `ConfigurationError` where that cannot be said for certain.
     """
-    try:
-        args = _prepared(tool, given)
-    except TypeError:
-        return dict(given)
-    for name, default in _defaults(tool).items():
-        args.setdefault(name, deepcopy(default))
-    try:
-        again = _prepared(tool, args)
-    except TypeError:
-        again = {}
-    if not same(args, again):
-        raise ConfigurationError(
-            f"the schema of `{tool.name}` does not leave arguments alone that it has validated already, "
-            "so what was judged would not be what runs; make it accept its own results"
-        )
-    return args
 
+    def convert(args: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            return tool._prepare_arguments(args)
+        except TypeError:  # the framework's word for arguments that do not validate
+            return None
 
-def _prepared(tool: FunctionTool, given: Mapping[str, Any]) -> dict[str, Any]:
-    prepared = tool._prepare_arguments(deepcopy(dict(given)))
-    return {name: plain(value) for name, value in prepared.items()}
+    return settled(tool.name, given, convert, _defaults(tool))
 
 
 def _defaults(tool: FunctionTool) -> dict[str, Any]:
-    """Return the defaults of the parameters that the model may leave out, as far as they are plain."""
+    """Return the defaults of the parameters that the model may leave out."""
     func = tool.func.func if isinstance(tool.func, FunctionTool) else tool.func
     if func is None:
         return {}
     declared = tool.parameters().get("properties", {})
-    return {
-        name: one.default
-        for name, one in inspect.signature(func).parameters.items()
-        if name in declared and _is_plain(one.default)
-    }
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return type(value) in _SCALARS
+    parameters = inspect.signature(func).parameters
+    return {name: one.default for name, one in parameters.items() if name in declared}
 
 
 def agent_of(tool: FunctionTool) -> Any:

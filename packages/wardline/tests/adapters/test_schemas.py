@@ -12,7 +12,7 @@ import pytest
 pydantic = pytest.importorskip("pydantic", reason="it comes with the frameworks")
 
 from wardline import ConfigurationError  # noqa: E402
-from wardline.adapters import plain, received, require_proved, same  # noqa: E402
+from wardline.adapters import is_plain, plain, received, require_proved, same, settled  # noqa: E402
 
 
 class Colour(enum.Enum):
@@ -86,6 +86,38 @@ def test_days_and_times_are_seen_as_texts_that_validate_to_them_again():
     for name, value in moments.items():
         assert pydantic.TypeAdapter(type(value)).validate_python(seen[name]) == value
         assert isinstance(seen[name], str) or name == "aware"
+
+
+def test_a_framework_with_a_way_of_its_own_settles_arguments():
+    def convert(args: dict[str, Any]) -> dict[str, Any] | None:
+        return {"where": Point.model_validate(args["where"])} if "where" in args else None
+
+    defaults = {"times": 2, "sink": object()}
+
+    def keeping(args: dict[str, Any]) -> dict[str, Any] | None:
+        found = convert(args)
+        return found and {**args, **found}
+
+    assert settled("paint", {"where": {"x": "3"}}, keeping, defaults) == {
+        "where": {"x": 3, "y": 0},
+        "times": 2,
+    }
+    assert settled("paint", {"nowhere": 1}, keeping, defaults) == {"nowhere": 1}
+    with pytest.raises(ConfigurationError, match="does not leave arguments alone"):
+        settled("paint", {"where": {"x": 3}}, convert, defaults)
+
+
+@pytest.mark.parametrize(
+    ("value", "yes"),
+    [
+        ({"a": [1, (None, "x")], "b": {"c": 1.5}}, True),
+        ({1: "a"}, False),
+        ([object()], False),
+        (b"raw", False),
+    ],
+)
+def test_plain_is_what_json_has(value, yes):
+    assert is_plain(value) is yes
 
 
 def test_what_does_not_validate_comes_back_for_the_framework_to_report():

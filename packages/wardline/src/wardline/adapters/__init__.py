@@ -23,7 +23,7 @@ from wardline.adapters.coverage import Covered, referred
 from wardline.adapters.place import Caller, Ids, Place
 from wardline.adapters.results import Plain, Result, ToolFailedError
 from wardline.adapters.runs import Memory, Runs
-from wardline.adapters.schemas import plain, received
+from wardline.adapters.schemas import is_plain, plain, received, settled
 from wardline.adapters.seams import Attached, beneath, put_before
 from wardline.adapters.tickets import Ticket, Tickets, same
 from wardline.adapters.versions import require_proved
@@ -49,6 +49,7 @@ __all__ = [
     "Way",
     "asked",
     "beneath",
+    "is_plain",
     "now",
     "plain",
     "put_before",
@@ -56,4 +57,5 @@ __all__ = [
     "referred",
     "require_proved",
     "same",
+    "settled",
 ]

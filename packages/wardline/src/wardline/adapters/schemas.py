@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -13,11 +14,11 @@ from wardline.adapters.tickets import same
 from wardline.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from pydantic import BaseModel
 
-__all__ = ["plain", "received"]
+__all__ = ["is_plain", "plain", "received", "settled"]
 
 _SCALARS = (str, int, float, bool, bytes)
 _SYNTHETIC = ("args", "kwargs")  # what pydantic calls `*args` and `**kwargs`
@@ -52,12 +53,50 @@ def received(
         second = _fields(model.model_validate(first), hidden)
     except ValidationError:
         second = {}
+    _check_settled(tool, first, second)
+    return first
+
+
+def settled(
+    tool: str,
+    given: Mapping[str, Any],
+    convert: Callable[[dict[str, Any]], Mapping[str, Any] | None],
+    defaults: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the arguments as the body of `tool` gets them, where its framework has a way of its own.
+
+    `convert` is that way: it returns arguments as the framework makes them of those given, None for such
+    as it would report as a mistake, which come back as they are. `defaults` are what the body's
+    signature adds; of these only plain ones are judged. The framework converts the arguments once more,
+    which must not change them again: raises `ConfigurationError` where that cannot be said for certain.
+    """
+    first = convert(deepcopy(dict(given)))
+    if first is None:
+        return dict(given)
+    args = {name: plain(value) for name, value in first.items()}
+    for name, default in defaults.items():
+        if name not in args and is_plain(default):
+            args[name] = deepcopy(default)
+    again = convert(deepcopy(args)) or {}
+    _check_settled(tool, args, {name: plain(value) for name, value in again.items()})
+    return args
+
+
+def _check_settled(tool: str, first: dict[str, Any], second: dict[str, Any]) -> None:
     if not same(first, second):
         raise ConfigurationError(
             f"the schema of `{tool}` does not leave arguments alone that it has validated already, so "
             "what was judged would not be what runs; make its validators accept their own results"
         )
-    return first
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is made of containers and scalars that JSON has, all the way down."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and is_plain(one) for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    return value is None or type(value) in (str, int, float, bool)
 
 
 def _without(schema: type[BaseModel], hidden: Collection[str]) -> type[BaseModel]:
