@@ -11,6 +11,7 @@ import uvicorn
 from mcp.client import Client
 from mcp.client.session import ClientSession
 from mcp.server import Server
+from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
 from mcp.shared.memory import create_client_server_memory_streams
 from mcp.types import CallToolResult, ListToolsResult, TextContent, Tool
@@ -89,6 +90,46 @@ def test_a_server_that_is_made_of_handlers_is_governed(house, play, era):
     play(run)
     assert house.ran == [{"table": "temp"}]
     assert [one.name for one in coverage(server) if one.governed] == ["tools/call"]
+
+
+def test_a_handler_that_comes_later_serves_nobody(house, play):
+    from mcp.types import CallToolRequestParams
+
+    async def call_tool(ctx, params):
+        house.ran.append(params.name)
+        return CallToolResult(content=[])
+
+    server = govern_server(Server("late"), house.guard())
+    server.add_request_handler("tools/call", CallToolRequestParams, call_tool)
+
+    async def run():
+        async with Client(server) as client:
+            with pytest.raises(MCPError, match="registered after govern_server"):
+                await client.call_tool("drop", {})
+
+    play(run)
+    assert house.ran == []
+
+
+def test_a_body_finds_what_was_judged_wherever_it_looks(house, play):
+    server = house.server()
+
+    @server.tool()
+    async def peek(table: str, ctx: Context) -> str:
+        return str(ctx.request_context.params["arguments"])
+
+    guard = house.guard(
+        "tools: {peek: {args: {table: string}}}\n"
+        "rules: [{name: t, tool: peek, action: transform, set: {args.table: '\"temp\"'}}]"
+    )
+    govern_server(server, guard)
+
+    async def run():
+        async with Client(server) as client:
+            result = await client.call_tool("peek", {"table": "users"})
+            assert result.content[0].text == "{'table': 'temp'}"
+
+    play(run)
 
 
 def test_a_session_without_a_client_is_governed(house, play):

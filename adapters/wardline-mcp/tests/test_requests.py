@@ -10,7 +10,13 @@ from wardline import ActionDenied, Operator, Reply
 from wardline_mcp import coverage, govern_client, govern_server
 
 NO_DROP = "rules: [{name: no-drop, tool: drop, action: deny, reason: never}]"
-REDACT = "rules: [{name: hide, on: [tool_call.after, retrieval.after], action: redact, detectors: [email]}]"
+REDACT = """
+rules:
+  - name: hide
+    on: [tool_call.after, retrieval.after]
+    action: transform
+    set: {result: "'GONE'"}
+"""
 
 
 def words(result):
@@ -84,7 +90,6 @@ def test_a_rule_changes_what_runs(house, play, side, era):
 
 
 def test_a_redacted_result_says_nothing_in_any_of_its_parts(house, play, side, era):
-    pytest.importorskip("wardline_facets")
     told = []
 
     async def heard(progress, total, message):

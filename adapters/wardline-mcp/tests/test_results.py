@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wardline import ConfigurationError
@@ -13,6 +13,9 @@ from wardline_mcp._methods import ACTS
 from wardline_mcp._results import stored_result
 
 SECRET = "SECRET-9f3c"
+busy = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # other work, other clocks
 words = st.text(max_size=8) | st.just(SECRET)
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | words,
@@ -72,6 +75,7 @@ def without(value):
     return [without(one) for one in value] if isinstance(value, list) else value
 
 
+@busy
 @given(results)
 def test_what_a_rule_takes_out_is_in_no_part_of_what_is_released(case):
     method, raw = case
@@ -80,6 +84,7 @@ def test_what_a_rule_takes_out_is_in_no_part_of_what_is_released(case):
     assert SECRET not in json.dumps({k: v for k, v in released.items() if k != "model"})
 
 
+@busy
 @given(tool_results)
 def test_what_is_released_unchanged_says_the_same_again(raw):
     act = ACTS["tools/call"]
@@ -96,6 +101,7 @@ def test_a_result_of_an_extension_is_judged_whole():
     assert shaped.released({"handle": ""}) == {"resultType": "x/later", "handle": ""}
 
 
+@busy
 @given(tool_results)
 def test_a_kept_result_comes_back_with_its_content(raw):
     act = ACTS["tools/call"]

@@ -141,6 +141,8 @@ class ResourceResult(Shaped):
 
     __slots__ = ()
 
+    kept = ("cacheScope", "ttlMs")
+
     def _content(self) -> Any:
         contents = self.raw.get("contents") or []
         if len(contents) == 1 and isinstance(contents[0], dict) and "text" in contents[0]:

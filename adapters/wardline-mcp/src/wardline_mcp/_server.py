@@ -78,10 +78,7 @@ def govern_server(
     listing = Listing(adapter.guard, name or owner_of(server), prefix=prefix, pin=False)
     governor = Governor(adapter, listing, message=on_denied == "message", harmless=harmless)
     seam = _Seam(server, governor, trust=trust_context, by=answers_as)
-    for method in _SERVES:
-        entry = low.get_request_handler(method)
-        if entry is not None:
-            low.add_request_handler(method, entry.params_type, partial(seam.serve, method, entry))
+    seam.stand_around(low)
     low.middleware.append(seam.look)
     if isinstance(server, MCPServer):
         server.call_tool = seam.started(server.call_tool)  # type: ignore[method-assign]
@@ -128,6 +125,7 @@ class _Seam:
         self._trust = trust
         self._asking = Asking(governor.adapter, by)
         self._places = _Places()
+        self._ours: dict[str, Any] = {}
 
     def started(self, call: Any) -> Any:
         """Return the backstop: a tool starts with a decision about this very start, or not at all."""
@@ -139,11 +137,26 @@ class _Seam:
 
         return call_tool
 
+    def stand_around(self, low: Any) -> None:
+        """Stand around the handlers of what acts."""
+        for method in _SERVES:
+            entry = low.get_request_handler(method)
+            if entry is not None:
+                self._ours[method] = partial(self.serve, method, entry)
+                low.add_request_handler(method, entry.params_type, self._ours[method])
+
     async def look(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Refuse a request of which nobody knows what it would do."""
-        if ctx.request_id is not None and self._low.get_request_handler(ctx.method) is not None:
+        """Refuse a request that no guard would decide about."""
+        entry = self._low.get_request_handler(ctx.method)
+        if ctx.request_id is not None and entry is not None:
             try:
-                self._governor.acts(ctx.method)
+                acts = self._governor.acts(ctx.method)
+                if acts and entry.handler is not self._ours.get(ctx.method):
+                    with self._governor.adapter.guard.refusing(ACTS[ctx.method].kind, ctx.method):
+                        raise ConfigurationError(
+                            f"the handler of `{ctx.method}` was registered after govern_server, so no "
+                            "guard stands before it; govern the server once it has its handlers"
+                        )
             except ActionRefused as refusal:
                 raise as_error(refusal) from refusal
         return await call_next(ctx)
@@ -162,7 +175,8 @@ class _Seam:
 
         async def forward(sent: dict[str, Any]) -> dict[str, Any]:
             given = entry.params_type.model_validate(sent, by_name=False)
-            return _dumped(await entry.handler(ctx, given))
+            # The body finds what was judged wherever it looks for its arguments.
+            return _dumped(await entry.handler(replace(ctx, params=sent), given))
 
         try:
             raw, asked = await self._asking.answered(raw)
