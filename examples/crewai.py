@@ -6,8 +6,6 @@ inside a flow: that is suspended, and a second one goes on with it, as another p
 puts a real model in the place of the scripts, as in openai/gpt-5.
 """
 
-
-
 from __future__ import annotations
 
 import os

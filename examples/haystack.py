@@ -6,8 +6,6 @@ word. The run ends there, its messages are written to a file, and a second agent
 another process would. `--model NAME` puts a model of OpenAI in the place of the script.
 """
 
-
-
 from __future__ import annotations
 
 import os

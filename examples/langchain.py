@@ -6,8 +6,6 @@ is suspended, inside the inner agent, until the travel office has answered, and 
 `--model provider:name` puts a real model in the place of the scripts.
 """
 
-
-
 from __future__ import annotations
 
 import os

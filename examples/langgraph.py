@@ -7,8 +7,6 @@ twice. A disk is not wiped, and a password does not get into the memory. `--mode
 real model in the place of the scripts (it needs the package `langchain`).
 """
 
-
-
 from __future__ import annotations
 
 import os

@@ -6,8 +6,6 @@ events and goes on with the answer. `--model NAME` puts a model of OpenAI in the
 needs the package `llama-index-llms-openai` and a key).
 """
 
-# ruff: noqa: E402 - its own folder leaves the path first
-
 from __future__ import annotations
 
 import sys

@@ -7,8 +7,6 @@ them. `--model openai:gpt-…` puts a real model in the place of both scripts, a
 instead of approving for you.
 """
 
-# ruff: noqa: E402 - its own folder leaves the path first
-
 from __future__ import annotations
 
 import sys
