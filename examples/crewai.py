@@ -172,13 +172,15 @@ def main() -> int:
     """Run the crew; exit 0 if what must not happen did not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="a real model, as in openai/gpt-5 (needs its key)")
+    parser.add_argument("--home", type=Path, help="where state and ledger are kept")
     options = parser.parse_args()
     logging.disable(logging.ERROR)  # CrewAI logs a suspended run as an error
     place = Path(tempfile.mkdtemp(prefix="wardline-crewai-"))
+    home = options.home or place / "wardline"
     desk = Desk(place)
     guard = Guard(
         POLICY,
-        home=place / "wardline",
+        home=home,
         approvers={"chief": ["os:you"]},
         record_arguments=True,
         keep_results=True,
@@ -197,12 +199,12 @@ def main() -> int:
         result = flow.resume()
     guard.close()
 
-    print_table(place / "wardline" / "ledger")
+    print_table(home / "ledger")
     print(f"\nThe editor says: {result}")
     print(f"On the wall: {desk.wall}")
-    report = verify(place / "wardline" / "ledger")
+    report = verify(home / "ledger")
     print(f"The ledger is {'verified' if report.ok else 'BROKEN'}: {report}")
-    print(f"\nLook around: wardline ledger tail --home {place / 'wardline'}")
+    print(f"\nLook around: wardline ledger tail --home {home}")
     kept_safe = (desk.notes / "otters.txt").exists() and len(desk.wall) <= 1
     return 0 if report.ok and kept_safe else 1
 

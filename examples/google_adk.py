@@ -16,6 +16,9 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+# Other files here have the names of frameworks, and would hide them.
+sys.path[:] = [one for one in sys.path if Path(one or ".").resolve() != Path(__file__).parent]
+
 from google.adk.agents import LlmAgent
 from google.adk.apps import App
 from google.adk.events import Event
@@ -144,11 +147,13 @@ async def main() -> int:
     """Run the app; exit 0 if what must not happen did not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="", help="a real model, as in gemini-2.5-flash")
+    parser.add_argument("--home", type=Path, help="where state and ledger are kept")
     options = parser.parse_args()
     place = Path(tempfile.mkdtemp(prefix="wardline-google-adk-"))
+    home = options.home or place / "wardline"
     guard = Guard(
         parse_policies(POLICY),
-        home=place / "wardline",
+        home=home,
         approvers={"owner": ["os:you"]},
         record_arguments=True,
     )
@@ -176,12 +181,12 @@ async def main() -> int:
     guard.close()
 
     print(f"\nWhat ran: {', '.join(ran)}")
-    records = list(read(place / "wardline" / "ledger"))
+    records = list(read(home / "ledger"))
     refused = sorted({one.fields["name"] for one in records if one.type == "refusal"})
     print(f"What was refused: {', '.join(refused)}")
-    report = verify(place / "wardline" / "ledger")
+    report = verify(home / "ledger")
     print(f"The ledger is {'verified' if report.ok else 'BROKEN'}: {report}")
-    print(f"\nLook around: wardline ledger tail --home {place / 'wardline'}")
+    print(f"\nLook around: wardline ledger tail --home {home}")
     kept = not any(one.startswith("read_file") or "4000" in one for one in ran)
     done = bool(options.model) or ran == ["find_order(17)", "refund(17, 40)"]
     return 0 if report.ok and kept and done else 1

@@ -19,6 +19,9 @@ from typing import Any
 
 os.environ.setdefault("OPENAI_AGENTS_DISABLE_TRACING", "1")
 
+# Other files here have the names of frameworks, and would hide them.
+sys.path[:] = [one for one in sys.path if Path(one or ".").resolve() != Path(__file__).parent]
+
 from agents import Agent, Model, ModelResponse, Runner, RunState, Usage, function_tool
 from openai.types.responses import (
     ResponseFunctionToolCall,
@@ -126,8 +129,9 @@ async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="a real model, as in gpt-5 (needs OPENAI_API_KEY)")
     parser.add_argument("--ask", action="store_true", help="ask at this terminal")
+    parser.add_argument("--home", type=Path, help="where state and ledger are kept")
     options = parser.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="wardline-openai-agents-"))
+    home = options.home or Path(tempfile.mkdtemp(prefix="wardline-openai-agents-"))
     me = Operator(home).by
     guard = Guard(POLICY, home=home, approvers={"owner": [me]}, record_arguments=True)
     agent = govern(build(options.model), guard)

@@ -120,8 +120,9 @@ async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="a real model, as in openai:gpt-5 (needs its key)")
     parser.add_argument("--ask", action="store_true", help="ask at this terminal")
+    parser.add_argument("--home", type=Path, help="where state and ledger are kept")
     options = parser.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="wardline-pydantic-ai-"))
+    home = options.home or Path(tempfile.mkdtemp(prefix="wardline-pydantic-ai-"))
     me = Operator(home).by
     warehouse = Warehouse()
     guard = Guard(POLICY, home=home, approvers={"owner": [me]}, record_arguments=True)

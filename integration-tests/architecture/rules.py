@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 WORDS = (
@@ -64,7 +65,7 @@ class Tree:
     def files(self, place: Path) -> Iterator[tuple[str, ast.Module]]:
         """Yield the path below the root and the syntax tree of every Python file."""
         for path in sorted(place.rglob("*.py")):
-            yield str(path.relative_to(self.root)), ast.parse(path.read_text(), str(path))
+            yield str(path.relative_to(self.root)), parsed(path.read_text())
 
     def adapters(self) -> set[str]:
         """Return the import names of the adapters."""
@@ -73,6 +74,12 @@ class Tree:
             for name, path in self.distributions.items()
             if path.is_relative_to(self.root / "adapters")
         }
+
+
+@cache
+def parsed(text: str) -> ast.Module:
+    """Return the syntax tree of a text; most texts are looked at many times."""
+    return ast.parse(text)
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str, tuple[str, ...]]]:

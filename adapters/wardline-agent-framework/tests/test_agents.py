@@ -391,7 +391,7 @@ def test_the_start_in_the_readme_is_what_works(world, monkeypatch, tmp_path):
 
 
 def test_the_example_blocks_and_leaves_a_verified_ledger():
-    example = Path(__file__).parents[3] / "examples" / "microsoft_agent_framework.py"
+    example = Path(__file__).parents[3] / "examples" / "agent_framework.py"
     done = subprocess.run(
         [sys.executable, str(example)], capture_output=True, text=True, timeout=100
     )

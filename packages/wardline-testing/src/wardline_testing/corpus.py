@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 __all__ = ["Judged", "bare", "through", "unplayable"]
 
 _DEADLINE = 30.0
+_NAMED = {
+    "memory_write": "memory",
+    "memory_read": "memory",
+    "retrieval": "retrieval",
+    "model_call": "model_call",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +196,7 @@ async def _play(harness: Harness, stage: _Stage, case: Case, probe: Probe) -> No
     action = case.given.action
     text = str(action.args.get("text", action.args.get("query", "")))
     scene = _scene(harness, stage, case, probe)
-    scene.names = {"memory": action.name, "retrieval": action.name, "model_call": action.name}
+    scene.names = {_NAMED[action.kind]: action.name} if action.kind in _NAMED else {}
     try:
         if action.kind == "memory_write":
             await harness.write_memory(scene, text)

@@ -18,6 +18,9 @@ import tempfile
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+# This file has the name of the framework, and would hide it.
+sys.path[:] = [one for one in sys.path if Path(one or ".").resolve() != Path(__file__).parent]
+
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.server.mcpserver import MCPServer
@@ -86,7 +89,7 @@ def connected(
     """Return the client: governed itself, or behind a proxy."""
     command = shlex.split(options.command) or [sys.executable, __file__, "--serve", str(place)]
     if options.proxy:
-        policy = ["--policy", str(place / "policy.yaml"), "--home", str(place / "wardline")]
+        policy = ["--policy", str(place / "policy.yaml"), "--home", str(options.home)]
         owner = ["--approver", f"owner={Operator(place).by}"]
         proxy = [sys.executable, "-m", "wardline_cli", "mcp", "proxy", *policy, *owner, "--"]
         command = [*proxy, *command]
@@ -124,28 +127,30 @@ def main() -> int:
     parser.add_argument("--proxy", action="store_true", help="put the proxy between them")
     parser.add_argument("--command", default="", help="a server of yours, as one string")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--home", type=Path, help="where state and ledger are kept")
     options = parser.parse_args()
     if options.serve is not None:
         serve(options.serve)
         return 0
     place = Path(tempfile.mkdtemp(prefix="wardline-mcp-"))
+    home = options.home = options.home or place / "wardline"
     (place / "policy.yaml").write_text(POLICY)
     for name, text in NOTES.items():
         (place / name).write_text(text)
     guard = Guard(
         place / "policy.yaml",
-        home=place / "wardline",
+        home=home,
         approver=CallbackApprover(approve),
         approvers={"owner": ["os:you"]},
     )
     asyncio.run(run(options, place, guard))
     guard.close()
-    decided = [one for one in read(place / "wardline" / "ledger") if "effect" in one.fields]
+    decided = [one for one in read(home / "ledger") if "effect" in one.fields]
     for one in decided:
         print(f"{one.type:8} {one.fields['name']}: {one.fields['effect']} by {one.fields['rule']}")
-    report = verify(place / "wardline" / "ledger")
+    report = verify(home / "ledger")
     print(f"The ledger is {'verified' if report.ok else 'BROKEN'}: {report}")
-    print(f"\nLook around: wardline ledger tail --home {place / 'wardline'}")
+    print(f"\nLook around: wardline ledger tail --home {home}")
     kept = (place / "will").exists() and (options.command or not (place / "draft-1").exists())
     return 0 if report.ok and kept else 1
 
