@@ -72,6 +72,10 @@ class Scene:
     names a tool that the model's provider executes, to be offered to the model. `mcp` is the command of
     an MCP server over stdio, whose tools the agent gets by the framework's own MCP client.
 
+    `kept` is empty, or what an earlier scene left there: a harness that declares
+    `test_one_adapter_object_serves_two_users` puts the adapter's own object (hook, middleware, plugin) there
+    and takes it from there again.
+
     `spoke` is called, by the kit's wish, whenever a model is about to answer.
     """
 
@@ -92,6 +96,7 @@ class Scene:
     names: Mapping[str, str] = field(default_factory=dict)
     memory: Shelf = field(default_factory=Shelf)
     documents: Shelf = field(default_factory=Shelf)
+    kept: dict[str, Any] = field(default_factory=dict)
     probe: Probe | None = None
     spoke: Callable[[str], None] | None = None
     spoken: dict[str, int] = field(default_factory=dict)

@@ -55,6 +55,11 @@ class Probe:
         with self._lock:
             return list(self._starts)
 
+    def forget(self) -> None:
+        """Forget all starts so far."""
+        with self._lock:
+            self._starts.clear()
+
     def of(self, tool: str) -> list[Start]:
         """Return the starts of one tool."""
         return [start for start in self.starts if start.tool == tool]

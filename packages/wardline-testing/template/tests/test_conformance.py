@@ -70,11 +70,17 @@ class TestToy(AdapterConformance):
     kinds = KINDS
     governor = Governor
     nesting = ("call", "handoff")
-    optional = ("test_changed_input", "test_conversation_keeps_its_session")
+    optional = (
+        "test_changed_input",
+        "test_conversation_keeps_its_session",
+        "test_one_adapter_object_serves_two_users",
+    )
     denials: ClassVar = {"message": Denial.REFUSED, "raise": Denial.BARE}
 
     async def run(self, scene: Scene) -> RunReport:
-        hooks: list[Hook] = [self.governor(scene.guard, on_denied=scene.on_denied)]
+        if "governor" not in scene.kept:
+            scene.kept["governor"] = self.governor(scene.guard, on_denied=scene.on_denied)
+        hooks: list[Hook] = [scene.kept["governor"]]
         if scene.rewriter is not None:
             hooks.append(Rewriting(scene))
         with ExitStack() as stack:

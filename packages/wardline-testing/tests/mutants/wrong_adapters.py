@@ -57,7 +57,7 @@ class TestNoHook(Mutant):
         freeze_in_mid_run hanging_store_denies hosted_tool_is_refused later_hook_cannot_smuggle
         later_hook_is_judged_or_refused ledger_says_what_happened limit_counts_over_the_batch
         mcp_tools_are_governed memory_read memory_write model_calls_are_recorded
-        nested_arguments_arrive_as_judged odd_agent_names redacted_result redacted_retrieval
+        nested_arguments_arrive_as_judged odd_agent_names one_adapter_object_serves_two_users redacted_result redacted_retrieval
         resuming_twice_runs_once retrieval siblings_of_a_denied_call_go_on
         sub_agent_acts_on_behalf sub_agent_is_governed sub_agent_shares_the_limits
         tokens_are_counted transform_reaches_the_body two_conversations_do_not_mix
@@ -139,7 +139,7 @@ class TestJudgedTwice(Mutant):
         allowed_call_runs_once approval_is_answered_on_resuming
         approval_resumes_in_a_new_process call_ids_may_repeat cancellation defaults_are_judged
         delegation_is_recorded every_attempt_is_judged every_call_has_one_decision
-        ledger_says_what_happened mcp_tools_are_governed sub_agent_acts_on_behalf
+        ledger_says_what_happened mcp_tools_are_governed one_adapter_object_serves_two_users sub_agent_acts_on_behalf
         sub_agent_shares_the_limits two_conversations_do_not_mix two_guards_do_not_leak
         withheld_result
         """
@@ -196,7 +196,7 @@ class TestSyncOnly(Mutant):
         erring_condition_denies every_attempt_is_judged every_call_has_one_decision
         every_path_decides_the_same hanging_store_denies later_hook_cannot_smuggle
         later_hook_is_judged_or_refused ledger_says_what_happened limit_counts_over_the_batch
-        mcp_tools_are_governed nested_arguments_arrive_as_judged odd_agent_names redacted_result
+        mcp_tools_are_governed nested_arguments_arrive_as_judged odd_agent_names one_adapter_object_serves_two_users redacted_result
         resuming_twice_runs_once siblings_of_a_denied_call_go_on sub_agent_acts_on_behalf
         sub_agent_is_governed sub_agent_shares_the_limits transform_reaches_the_body
         two_conversations_do_not_mix two_guards_do_not_leak unregistered_name_is_refused
@@ -439,7 +439,33 @@ class StaleSession(Governor):
 
 class TestStaleSession(Mutant):
     governor = StaleSession
-    fails = named("delegation_is_recorded sub_agent_acts_on_behalf two_conversations_do_not_mix")
+    fails = named(
+        """
+        delegation_is_recorded
+        one_adapter_object_serves_two_users
+        sub_agent_acts_on_behalf
+        two_conversations_do_not_mix
+        """
+    )
+
+
+class RemembersTheFirst(Governor):
+    first: Any = None
+
+    def _place(self, context: Any) -> Place:
+        self.first = self.first or super()._place(context)
+        return self.first
+
+
+class TestRemembersTheFirstUser(Mutant):
+    governor = RemembersTheFirst
+    fails = named(
+        """
+        delegation_is_recorded
+        one_adapter_object_serves_two_users
+        sub_agent_acts_on_behalf
+        """
+    )
 
 
 class MissesAgents(Governor):

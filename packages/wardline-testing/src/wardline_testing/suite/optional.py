@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wardline_testing.findings import Leaked, NotJudged
+from wardline_testing.findings import Leaked, Mismatch, NotJudged
 from wardline_testing.script import AgentSpec, Say
 from wardline_testing.suite.base import Room
 from wardline_testing.suite.core.decisions import one_call
+from wardline_testing.suite.core.neighbours import ONE_EACH, apart, shell_and_pay, together
 from wardline_testing.world import DONE
 
 if TYPE_CHECKING:
@@ -47,6 +48,23 @@ class Optional(Room):
         sessions = {one.session for one in world.decisions("pay")}
         if len(sessions) != 1:
             raise NotJudged(f"one conversation was judged in the sessions {sessions}")
+
+    def test_one_adapter_object_serves_two_users(self, kit: Kit, path: EntryPoint) -> None:
+        """Two conversations at once through one object of the adapter's do not mix."""
+        world = kit.world(ONE_EACH)
+        kept: dict[str, object] = {}
+        scenes = [
+            world.scene(shell_and_pay(world, who), path, thread=f"thread-{who}", kept=kept)
+            for who in "ab"
+        ]
+        first = world.scene(shell_and_pay(world, "c"), path, thread="thread-c", kept=kept)
+        world.played(first).ended()
+        if not kept:
+            raise Mismatch(
+                "the harness kept nothing in `scene.kept`: put the adapter's object there"
+            )
+        world.probe.forget()
+        apart(world, together(*((world, scene) for scene in scenes)))
 
     def test_answer_without_tools(self, kit: Kit, path: EntryPoint) -> None:
         """An agent without tools is governed too: its model call is on record."""

@@ -6,6 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from wardline import MemoryStore, StoreError
+from wardline_testing.findings import Mismatch
 from wardline_testing.suite.base import Room
 from wardline_testing.suite.core.decisions import one_call
 
@@ -111,4 +112,5 @@ def _denied(world: World, played: Played) -> None:
     """Expect that the tool did not run; where on its way the run was stopped is the adapter's affair."""
     played.never_ran("shell")
     played.noticed()
-    assert not any(one.outcomes for one in world.decisions("shell") if not one.refused)
+    if any(one.outcomes for one in world.decisions("shell") if not one.refused):
+        raise Mismatch("the call was let through on machinery that was broken")
