@@ -532,3 +532,17 @@ rules: [{name: cap, tool: pay, condition: "args.amount > 5", action: transform, 
 """
     world.agent(policy, world.turn(world.call("pay", to="x", amount=50))).invoke(world.go)
     assert world.ran == [("pay", "x", 5)]
+
+
+@pytest.mark.parametrize("mode", ("invoke", "ainvoke"))
+@pytest.mark.parametrize("change", ["args.limit: '10'", "args.amount: '\"5\"'"])
+def test_arguments_of_a_rule_that_the_tool_would_drop_or_change_do_not_start(world, mode, change):
+    policy = f"""
+apiVersion: wardline/v1
+name: p
+default_action: allow
+rules: [{{name: bound, tool: pay, action: transform, set: {{{change}}}}}]
+"""
+    out = both(world.agent(policy, world.turn(world.call("pay", to="x"))), world.go, mode)
+    assert "does not take as they are" in world.tool_texts(out)[0]
+    assert world.ran == []

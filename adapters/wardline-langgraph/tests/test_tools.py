@@ -195,6 +195,32 @@ def test_a_question_waits_for_the_calls_that_run_beside_it(house):
     assert {one["status"] for one in house.records("outcome")} == {"succeeded"}
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_an_answer_without_a_name_counts_for_none_of_several_questions(house, mode):
+    guard = house.guard(ASK.replace("'bob'", "'bob' || true"), approvers={"payers": ["os:alice"]})
+    answer = house.calls(("pay", {"to": "bob"}), ("pay", {"to": "ann"}))
+    graph = governed(house, guard, answer, saver=InMemorySaver())
+    config = {"configurable": {"thread_id": "t"}}
+    run(graph, GO, mode, config)
+    (asked,) = run(graph, Command(resume=YES), mode, config)["__interrupt__"]
+    assert "several wait" in asked.value["why"]
+    assert house.ran == []
+    for one in guard.store.approvals("pending"):
+        guard.answer(one.id, Reply("os:alice", approved=b"bob" in one.arguments))
+    out = run(graph, Command(resume="answered"), mode, config)
+    assert house.ran == [("bob", 1)]
+    assert [text.startswith("paid") for text in texts(out)] == [True, False]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("change", ["args.limit: '10'", "args.amount: '\"5\"'"])
+def test_arguments_of_a_rule_that_the_tool_would_drop_or_change_do_not_start(house, mode, change):
+    rule = f"rules: [{{name: bound, tool: pay, action: transform, set: {{{change}}}}}]"
+    graph = governed(house, house.guard(rule), house.calls(("pay", {"to": "bob"})))
+    assert "does not take as they are" in texts(run(graph, GO, mode))[0]
+    assert house.ran == []
+
+
 def test_a_guard_made_from_a_policy_file_keeps_results(house, tmp_path, monkeypatch):
     monkeypatch.setenv("WARDLINE_HOME", str(tmp_path / "home"))
     (tmp_path / "p.yaml").write_text(

@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langgraph.errors import GraphBubbleUp, GraphInterrupt
 
 from wardline import ActionDenied, ActionRefused, ConfigurationError, Permit
-from wardline.adapters import Adapter, Call, Place, Way, now
+from wardline.adapters import Adapter, Call, Place, Way, now, same
 from wardline_langchain._arguments import bound, injected_names
 from wardline_langchain._place import calling, place_of, suspending
 from wardline_langchain._results import Result, as_content
@@ -86,6 +86,8 @@ async def call_tool(
         suspend = suspending(config)
 
     async def start(args: dict[str, Any], permit: Permit) -> Any:
+        if permit.decision.replacement is not None:
+            _takes(adapter, made, args)
         final = request.override(tool_call={**call, "args": args})
         try:
             with calling(config), muted(config) if permit.buffers else nullcontext():
@@ -112,6 +114,16 @@ async def call_tool(
         if (final_text := await adapter.text(way, place, "output", text)) != text:
             released = result.released(final_text)
     return await _handed_over(adapter, way, place, made, released)
+
+
+def _takes(adapter: Adapter, call: Call, args: dict[str, Any]) -> None:
+    """Refuse arguments that a rule has made and the tool's schema would drop or change."""
+    with adapter.guard.refusing("tool_call", call.name):
+        if call.bind is not None and not same(dict(call.bind(args)), args):
+            raise ConfigurationError(
+                f"a rule made the arguments of `{call.name}` into some that its schema does not take as "
+                "they are, so its body would get others; declare them in the tool, with their types"
+            )
 
 
 def _asked_twice(permit: Permit) -> ActionRefused:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import ToolMessage
 from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt import ToolNode
 
@@ -20,7 +20,7 @@ from wardline_langgraph._place import current_run, place_of, task_id
 from wardline_langgraph._tools import call_of, call_tool, pending, refusal_message
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Iterator, Sequence
 
     from langchain_core.tools import BaseTool
     from langgraph.prebuilt.tool_node import ToolCallRequest
@@ -91,32 +91,36 @@ class GovernedToolNode(ToolNode):
         def judged(final: ToolCallRequest) -> Any:
             return now(self._judged(SYNC, final, execute))
 
-        return judged(request) if self._outer is None else self._outer(request, judged)
+        try:
+            return judged(request) if self._outer is None else self._outer(request, judged)
+        except GraphBubbleUp as asked:
+            return _later(request, asked)
 
     async def _awrap(self, request: ToolCallRequest, execute: Callable[..., Any]) -> Any:
         async def judged(final: ToolCallRequest) -> Any:
             return await self._judged(ASYNC, final, execute)
 
-        async with _together.get() or _Together(1):
+        try:
             call = judged(request) if self._aouter is None else self._aouter(request, judged)
             return await call
+        except GraphBubbleUp as asked:
+            return _later(request, asked)
+
+    def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+        """Run the calls of an answer; a question ends this when the other calls have ended."""
+        with _asking() as asked:
+            made = super().invoke(input, config, **kwargs)
+        if asked:
+            raise asked[0]
+        return made
 
     async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
-        """Run the calls of an answer; a question ends this only when the other calls have ended."""
-        token = _together.set(_Together(self._number(input)))
-        try:
-            return await super().ainvoke(input, config, **kwargs)
-        finally:
-            _together.reset(token)
-
-    def _number(self, given: Any) -> int:
-        """Return how many calls the node runs at once for what it is given."""
-        if isinstance(given, Mapping) and "tool_call" in given:
-            return 1
-        if isinstance(given, list) and given and isinstance(given[-1], dict):
-            return len(given)
-        answers = [one for one in self._messages(given) if isinstance(one, AIMessage)]
-        return len(answers[-1].tool_calls) if answers else 1
+        """Do the same inside an event loop."""
+        with _asking() as asked:
+            made = await super().ainvoke(input, config, **kwargs)
+        if asked:
+            raise asked[0]
+        return made
 
     async def _judged(self, way: Way, request: ToolCallRequest, execute: Callable[..., Any]) -> Any:
         adapter, call, tool = self._adapter, request.tool_call, request.tool
@@ -162,31 +166,33 @@ class GovernedToolNode(ToolNode):
         return list(found or ())
 
 
-class _Together:
-    """The calls that an event loop runs at once, of which one may suspend the run.
+_asked: ContextVar[list[GraphBubbleUp] | None] = ContextVar(
+    "wardline_langgraph_asked", default=None
+)
 
-    The node ends with the first error, and what still runs would be left to itself: it would end after
-    the run that it belongs to, or never. So a question waits here until the others have ended.
+
+@contextmanager
+def _asking() -> Iterator[list[GraphBubbleUp]]:
+    """Collect the questions of the calls that a node runs at once.
+
+    `ToolNode` would end with the first, and leave what runs beside it to itself: it would end after the
+    run that it belongs to, or not start at all.
     """
-
-    __slots__ = ("_done", "_left")
-
-    def __init__(self, number: int) -> None:
-        self._left = number
-        self._done = asyncio.Event()
-
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._left -= 1
-        if self._left <= 0:
-            self._done.set()
-        elif isinstance(error, GraphBubbleUp):
-            await self._done.wait()
+    found: list[GraphBubbleUp] = []
+    token = _asked.set(found)
+    try:
+        yield found
+    finally:
+        _asked.reset(token)
 
 
-_together: ContextVar[_Together | None] = ContextVar("wardline_langgraph_together", default=None)
+def _later(request: ToolCallRequest, asked: GraphBubbleUp) -> ToolMessage:
+    """Keep a question until the node has ended; nobody sees the message that stands in for it."""
+    found = _asked.get()
+    if found is None:
+        raise asked
+    found.append(asked)
+    return ToolMessage("", tool_call_id=request.tool_call["id"] or "")
 
 
 class _Batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,13 +12,13 @@ from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langgraph.errors import GraphInterrupt
 
 from wardline import ActionDenied, ActionRefused, ConfigurationError, Permit
-from wardline.adapters import Adapter, Call, Place, Way, now
+from wardline.adapters import Adapter, Call, Place, Suspend, Way, now, same
 from wardline_langgraph._arguments import bound, injected_names
 from wardline_langgraph._place import at_work, suspending
 from wardline_langgraph._results import Result, as_content
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from langchain_core.runnables import RunnableConfig
     from langchain_core.tools import BaseTool
@@ -78,6 +79,8 @@ async def call_tool(
     tool_call, config = request.tool_call, request.runtime.config
 
     async def start(args: dict[str, Any], permit: Permit) -> Any:
+        if permit.decision.replacement is not None:
+            _takes(adapter, call, args)
         final = request.override(tool_call={**tool_call, "args": args})
         try:
             with at_work(config), _muted(config) if permit.buffers else nullcontext():
@@ -96,9 +99,29 @@ async def call_tool(
         stored=lambda kept: ToolMessage(
             as_content(kept), name=call.name, tool_call_id=tool_call["id"] or ""
         ),
-        suspend=suspending(config),
+        suspend=_asks(adapter, place, suspending(config)),
     )
     return await _handed_over(adapter, way, place, call, released)
+
+
+def _asks(adapter: Adapter, place: Place, suspend: Suspend | None) -> Suspend | None:
+    """Return a `suspend` that takes no answer for the question of another call in the same node.
+
+    LangGraph tells the questions of one node apart by the order in which they come, which is no order
+    where calls run at once.
+    """
+    if suspend is None:
+        return None
+
+    def ask(question: dict[str, Any]) -> Any:
+        answer = suspend(question)
+        if isinstance(answer, Mapping) and answer.get("approval") is None:
+            waiting = adapter.guard.store.approvals("pending")
+            if sum(one.session == place.ids["session"] for one in waiting) > 1:
+                return {**answer, "approval": "which is not named although several wait"}
+        return answer
+
+    return ask
 
 
 @contextmanager
@@ -122,6 +145,16 @@ def _quiet(callbacks: Any) -> Any:
         quiet.inheritable_handlers = _quiet(callbacks.inheritable_handlers)
         return quiet
     return [one for one in callbacks or () if not hasattr(one, "tap_output_aiter")]
+
+
+def _takes(adapter: Adapter, call: Call, args: dict[str, Any]) -> None:
+    """Refuse arguments that a rule has made and the tool's schema would drop or change."""
+    with adapter.guard.refusing("tool_call", call.name):
+        if call.bind is not None and not same(dict(call.bind(args)), args):
+            raise ConfigurationError(
+                f"a rule made the arguments of `{call.name}` into some that its schema does not take as "
+                "they are, so its body would get others; declare them in the tool, with their types"
+            )
 
 
 def _asked_twice(permit: Permit) -> ActionRefused:
