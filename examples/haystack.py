@@ -125,10 +125,10 @@ def main() -> int:
     """Run the agent; exit 0 if what must not happen did not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="a model of OpenAI, as in gpt-5 (needs OPENAI_API_KEY)")
-    parser.add_argument("--home", type=Path, help="where state and ledger are kept")
+    parser.add_argument("--home", type=Path, help="where state and ledger go")
     options = parser.parse_args()
     logging.getLogger("haystack").setLevel(logging.CRITICAL)  # it logs every refusal as an error
-    home = options.home or Path(tempfile.mkdtemp(prefix="wardline-haystack-"))
+    home: Path = options.home or Path(tempfile.mkdtemp(prefix="wardline-haystack-"))
     desk = Desk()
     guard = Guard(POLICY, home=home, approvers={"lead": ["os:you"]}, record_arguments=True)
 

@@ -138,9 +138,9 @@ def main() -> int:
     """Run the agents; exit 0 if what must not happen did not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="a model of OpenAI, as in gpt-5 (needs OPENAI_API_KEY)")
-    parser.add_argument("--home", type=Path, help="where state and ledger are kept")
+    parser.add_argument("--home", type=Path, help="where state and ledger go")
     options = parser.parse_args()
-    home = options.home or Path(tempfile.mkdtemp(prefix="wardline-llama-index-"))
+    home: Path = options.home or Path(tempfile.mkdtemp(prefix="wardline-llama-index-"))
     shop = Shop()
     with Guard(POLICY, home=home, approvers={"owner": ["os:you"]}, record_arguments=True) as guard:
         answer = asyncio.run(work(shop, guard, options.model))

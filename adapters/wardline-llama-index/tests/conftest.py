@@ -28,6 +28,8 @@ def pytest_configure(config: Any) -> None:
     # A context is kept without its memory, as LlamaIndex says each time.
     line = "ignore:Skipping serialization of known unserializable key"
     config.addinivalue_line("filterwarnings", line)
+    # Its ReActAgent asks inside of a step what its workflows say is not asked there.
+    config.addinivalue_line("filterwarnings", "ignore:is_running called:DeprecationWarning")
     # LlamaIndex looks for steps among all attributes of an agent, deprecated ones of pydantic too.
     for name in ("__fields__", "__fields_set__", "model_fields", "model_computed_fields"):
         line = f"ignore:.*[`']{name}[`'] attribute:DeprecationWarning"
