@@ -207,6 +207,10 @@ def test_a_question_about_what_was_said_already_refuses_to_start(world):
         govern(Agent("a"), world.guard(rules))
 
 
+def test_what_is_no_agent_reaches_nothing(world):
+    assert [list(coverage(one)) for one in (None, "agent", world.pay, coverage)] == [[]] * 4
+
+
 def test_coverage_names_everything_that_can_be_reached(world):
     from agents import WebSearchTool
 

@@ -6,6 +6,8 @@ import asyncio
 import copy
 import dataclasses
 import json
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -206,6 +208,31 @@ def test_arguments_that_are_no_object_are_refused(world):
     assert world.ran == []
     assert "not a JSON object" in outputs(model)["1"]
     assert "not JSON" in outputs(model)["2"]
+
+
+class Booking(BaseModel):
+    at: datetime
+    local: datetime
+    price: Decimal
+    raw: bytes
+
+
+def test_typed_arguments_arrive_typed(world):
+    @function_tool(strict_mode=False)
+    def book(booking: Booking, weight: float = 1.5) -> str:
+        """Book."""
+        world.ran.append((booking, weight))
+        return "booked"
+
+    given = {
+        "at": "2026-01-02T03:04:05Z",
+        "local": "2026-01-02T03:04:05",
+        "price": "1.50",
+        "raw": "x",
+    }
+    model = Scripted([call("book", "1", booking=given)])
+    play(govern(Agent("a", model=model, tools=[book]), world.guard()))
+    assert world.ran == [(Booking.model_validate(given), 1.5)]
 
 
 class Money(BaseModel):

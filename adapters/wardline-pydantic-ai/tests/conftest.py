@@ -16,7 +16,8 @@ models.ALLOW_MODEL_REQUESTS = False
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr("wardline_pydantic_ai._net._backstop", False)
     world = World(tmp_path)
     yield world
     for guard in world.guards:

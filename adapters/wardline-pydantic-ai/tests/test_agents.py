@@ -13,6 +13,8 @@ from pydantic_ai import (
     DeferredToolRequests,
     DeferredToolResults,
     FunctionToolset,
+    NativeOutput,
+    PromptedOutput,
     TextOutput,
     ToolDenied,
     ToolOutput,
@@ -246,6 +248,21 @@ rules:
     script.answers = [[call("final_result", "1", text="SECRET")]]
     with pytest.raises(ActionDenied, match="structured"):
         agent(script, world.guard(rules), output_type=Report).run_sync("go")
+
+
+@pytest.mark.parametrize("form", [NativeOutput, PromptedOutput])
+def test_an_answer_that_is_json_is_not_bent_either(world, form):
+    rules = """
+rules:
+  - {name: hide, on: output, condition: "has(args.text) && args.text.contains('SECRET')",
+     action: transform, set: {args.text: "'gone'"}}
+"""
+    script = Scripted([say('{"text": "fine"}')])
+    governed = agent(script, world.guard(rules), output_type=form(Report))
+    assert governed.run_sync("go").output == Report(text="fine")
+    script.answers = [[say('{"text": "SECRET"}')]]
+    with pytest.raises(ActionDenied, match="structured"):
+        governed.run_sync("go")
 
 
 # Models, input, streams
@@ -537,6 +554,10 @@ def test_mistakes_are_said(world):
         Wardline(world.guard("rules: [{name: r, on: memory_read, action: deny}]"))
     with pytest.raises(ConfigurationError, match="cannot wait"):
         Wardline(world.guard("rules: [{name: r, on: output, action: require_approval}]"))
+
+
+def test_what_is_no_agent_reaches_nothing(world):
+    assert [list(coverage(one)) for one in (None, "agent", world.pay, coverage)] == [[]] * 4
 
 
 def test_coverage_names_everything_that_can_be_reached(world):

@@ -18,11 +18,14 @@ _ALONE = "the agent is not wrapped in govern()"
 _FOREIGN = "it runs where no guard can decide before it does, so every model call that offers it is refused"
 
 
-def coverage(root: Agent[Any]) -> Sequence[Covered]:
-    """Return every tool, model, agent and MCP server that can be reached from `root`."""
+def coverage(root: object) -> Sequence[Covered]:
+    """Return every tool, model, agent and MCP server that can be reached from `root`.
+
+    What is no agent reaches nothing.
+    """
     found: list[Covered] = []
     seen: set[int] = set()
-    waiting = [root]
+    waiting: list[Agent[Any]] = [root] if isinstance(root, Agent) else []
     while waiting:
         agent = waiting.pop(0)
         if id(agent) in seen:

@@ -15,6 +15,7 @@ from agents.tool import (
     maybe_invoke_function_tool_failure_error_function,
 )
 from agents.util._approvals import evaluate_function_tool_approval
+from pydantic_core import to_json
 
 from wardline import ActionRefused, ConfigurationError
 from wardline.adapters import Call, Suspended, Way, plain, received, same
@@ -168,7 +169,7 @@ class Invocation:
         name = str(getattr(agent, "name", "") or self.name)
         owner = context.agent.name if context.agent is not None else ""
         id = context.tool_call_id
-        task = args["input"] if args.keys() == {"input"} else json.dumps(args)
+        task = args["input"] if args.keys() == {"input"} else to_json(args).decode()
         given = {"text": task, "from": owner}
         call = Call(name, given, id=f"{flow.call_id(id)}/delegation", parent=flow.call_id(id))
 
@@ -187,7 +188,7 @@ class Invocation:
 
     async def _invoke(self, context: ToolContext[Any], args: dict[str, Any]) -> _Output:
         """Run the tool's own code on the guard's arguments."""
-        text = json.dumps(args)
+        text = to_json(args, inf_nan_mode="constants").decode()
         # Bodies may read their arguments here, too.
         context.tool_arguments = text
         failures: list[str] = []

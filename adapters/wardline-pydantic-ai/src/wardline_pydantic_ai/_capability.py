@@ -22,7 +22,7 @@ from pydantic_ai.messages import (
 from wardline import ActionRefused, ConfigurationError
 from wardline.adapters import Adapter, Call, Place, Way, plain
 from wardline_pydantic_ai._flow import Flow, current, flowing, required
-from wardline_pydantic_ai._models import GovernedModel
+from wardline_pydantic_ai._models import BENT, GovernedModel, says_text
 from wardline_pydantic_ai._net import install, suspending
 from wardline_pydantic_ai._toolset import GovernedToolset
 
@@ -144,7 +144,7 @@ class Wardline(AbstractCapability[Any]):
         try:
             released = await _released(flow, last)
         except ActionRefused as refused:
-            if self.raises or not request_context.model_request_parameters.allow_text_output:
+            if self.raises or not says_text(request_context.model_request_parameters):
                 raise
             _put(ctx.messages, last, _withheld(last))
             answer = ModelResponse([TextPart(str(refused))], model_name="wardline")
@@ -186,10 +186,7 @@ class Wardline(AbstractCapability[Any]):
         said = _said(output)
         if await self.adapter.text(_LOOP, flow.place, "output", said) != said:
             with self.adapter.guard.refusing("output", "output"):
-                raise ConfigurationError(
-                    "a rule changed a structured answer, which would not be one any more; nothing is "
-                    "released"
-                )
+                raise ConfigurationError(BENT)
 
     @property
     def has_wrap_run_event_stream(self) -> bool:

@@ -22,13 +22,13 @@ _FOREIGN = "it runs at the model's provider, so every model call that offers it 
 _OUTSIDE = "it runs in your own code after the run, so every model call that offers it is refused"
 
 
-def coverage(root: Agent[Any, Any]) -> Sequence[Covered]:
+def coverage(root: object) -> Sequence[Covered]:
     """Return every tool, model and agent that can be reached from `root`.
 
     Agents are found where the code of a tool refers to them. What stands inside a governed agent is
-    governed with it.
+    governed with it. What is no agent reaches nothing.
     """
-    return _of(root, bool(governors(root)), set())
+    return _of(root, bool(governors(root)), set()) if isinstance(root, Agent) else []
 
 
 def _of(agent: Agent[Any, Any], governed: bool, seen: set[int]) -> list[Covered]:

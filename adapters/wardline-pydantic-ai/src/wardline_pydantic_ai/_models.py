@@ -36,7 +36,12 @@ if TYPE_CHECKING:
     from wardline import Permit
     from wardline_pydantic_ai._capability import Wardline
 
-__all__ = ["SEARCH", "GovernedModel", "text"]
+__all__ = ["BENT", "SEARCH", "GovernedModel", "says_text"]
+
+BENT: Final = (
+    "a rule changed a structured answer, which would not be one any more; nothing is released"
+)
+"""Why a structured answer cannot be changed."""
 
 SEARCH: Final = "tool_search"
 """The provider's search in the agent's own tools, which runs none of them."""
@@ -44,7 +49,12 @@ SEARCH: Final = "tool_search"
 _LOOP = Way(loop=True)
 
 
-def text(parts: Sequence[Any]) -> str:
+def says_text(params: ModelRequestParameters) -> bool:
+    """Whether the agent may answer with a sentence."""
+    return params.allow_text_output and params.output_mode not in ("native", "prompted")
+
+
+def _text(parts: Sequence[Any]) -> str:
     """Return all that a model says to people."""
     return "\n".join(one.content for one in parts if isinstance(one, TextPart) and one.content)
 
@@ -149,10 +159,12 @@ class GovernedModel(WrapperModel):
             _refuse_native(response)
         calls = [one for one in response.parts if isinstance(one, ToolCallPart)]
         if not calls:
-            said = text(response.parts)
+            said = _text(response.parts)
             released = await flow.adapter.text(_LOOP, flow.place, "output", said)
             if released != said:
                 with guard.refusing("output", "output"):
+                    if not says_text(params):
+                        raise ConfigurationError(BENT)
                     response = _Answer(response).released(released)
         await _screen(flow, calls, {one.name for one in params.output_tools})
         return response
@@ -176,7 +188,7 @@ class GovernedModel(WrapperModel):
 
     def _instead(self, refused: ActionRefused, params: ModelRequestParameters) -> ModelResponse:
         """Return the answer of an agent whose model may not give one."""
-        if self.governor.raises or not params.allow_text_output:
+        if self.governor.raises or not says_text(params):
             raise refused
         return ModelResponse([TextPart(str(refused))], model_name=self.wrapped.model_name)
 
@@ -188,7 +200,7 @@ class _Answer:
 
     def __init__(self, response: ModelResponse) -> None:
         self.response = response
-        self.content = text(response.parts)
+        self.content = _text(response.parts)
 
     def released(self, content: Any) -> ModelResponse:
         """Return the answer with nothing in it but what was released, and its calls."""
