@@ -16,6 +16,7 @@ from agent_framework import (
     Agent,
     AgentSession,
     BaseChatClient,
+    ChatResponse,
     Content,
     ContextProvider,
     FunctionMiddleware,
@@ -100,6 +101,37 @@ def test_ADPT_1_a_model_that_reuses_its_ids_has_each_call_judged(world):
     world.play(world.agent("", *calls))
     assert world.ran == [("a", 1), ("b", 1)]
     assert len({one["call_id"] for one in world.records("tool_call")}) == 2
+
+
+def test_ADPT_8_two_conversations_at_once_on_one_agent_do_not_mix(world):
+    met = asyncio.Barrier(2)
+
+    class Meeting(world.Scripted):
+        def _inner_get_response(self, *, messages: Any, **more: Any) -> Any:
+            contents = [one for message in messages for one in message.contents]
+            spent = any(one.type == "function_result" for one in contents)
+
+            async def response() -> Any:
+                await met.wait()
+                said = (
+                    Content.from_text("done") if spent else world.called("pay", to=contents[0].text)
+                )
+                return ChatResponse(messages=[Message(role="assistant", contents=[said])])
+
+            return response()
+
+    limit = "limits: [{name: one, count: calls, tool: pay, at_most: 1, per: session}]"
+    middleware = world.middleware(world.guard(limit, record_arguments=True))
+    agent = Agent(client=Meeting(), tools=[world.pay], middleware=[middleware])
+
+    async def both() -> None:
+        runs = (agent.run(who, session=AgentSession(session_id=who)) for who in ("ada", "bob"))
+        await asyncio.gather(*runs)
+
+    asyncio.run(both())
+    assert sorted(world.ran) == [("ada", 1), ("bob", 1)]
+    for one in world.records("tool_call"):
+        assert one["session"] in one["arguments"]
 
 
 def test_arguments_come_as_the_body_gets_them(world):

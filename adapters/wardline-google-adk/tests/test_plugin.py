@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from google.adk.artifacts import InMemoryArtifactService
 from google.adk.code_executors.base_code_executor import BaseCodeExecutor
 from google.adk.code_executors.built_in_code_executor import BuiltInCodeExecutor
 from google.adk.code_executors.code_execution_utils import CodeExecutionResult
-from google.adk.models import LlmResponse
+from google.adk.models import BaseLlm, LlmResponse
 from google.adk.plugins import BasePlugin
 from google.adk.tools import AgentTool, FunctionTool, google_search
 from google.genai import types
@@ -71,8 +72,6 @@ def test_a_live_connection_refuses_to_start(world):
         async for _ in runner.run_live(user_id="u", session_id="s", live_request_queue=queue):
             pytest.fail("it ran")
 
-    import asyncio
-
     with pytest.raises(RuntimeError, match="live connection with a model passes by"):
         asyncio.run(live())
 
@@ -124,6 +123,36 @@ def test_two_users_with_one_session_id_have_nothing_in_common(world):
         world.play(runner, user_id=user)
     assert world.decided() == [("pay", "succeeded")] * 2
     assert {one["session"] for one in world.records("tool_call")} == {"shop/u/s", "shop/v/s"}
+
+
+def test_ADPT_8_two_users_at_once_on_one_app_do_not_mix(world):
+    met = asyncio.Barrier(2)
+
+    class Meeting(BaseLlm):
+        model: str = "meeting"
+
+        async def generate_content_async(self, llm_request: Any, stream: bool = False) -> Any:
+            spent = any(p.function_response for c in llm_request.contents for p in c.parts or ())
+            await met.wait()
+            who = llm_request.contents[0].parts[0].text
+            yield LlmResponse(content=world.said("done" if spent else world.called("pay", to=who)))
+
+    agent = LlmAgent(name="root", model=Meeting(), tools=[world.pay])
+    limit = "limits: [{name: one, count: calls, tool: pay, at_most: 1, per: session}]"
+    runner = world.runner(world.guard(limit, record_arguments=True), agent)
+
+    async def run(user: str) -> None:
+        message = types.Content(role="user", parts=[types.Part(text=user)])
+        async for _ in runner.run_async(user_id=user, session_id="s", new_message=message):
+            pass
+
+    async def both() -> None:
+        await asyncio.gather(run("ada"), run("bob"))
+
+    asyncio.run(both())
+    assert sorted(world.ran) == [("ada", 1), ("bob", 1)]
+    for one in world.records("tool_call"):
+        assert one["session"].split("/")[1] in one["arguments"]
 
 
 def test_arguments_come_as_the_body_gets_them(world):

@@ -164,7 +164,7 @@ def actions_of(run: Run, tool: FunctionTool, args: Mapping[str, Any], id: str) -
     return [Call(tool.name, named, id=id, kind="delegation"), call]
 
 
-class Output:
+class _Output:
     """What a tool returned: the text of its contents, as the model reads it."""
 
     failed = ""
@@ -250,7 +250,7 @@ async def _act(
             call,
             start,
             kind=call.kind,
-            result=Output,
+            result=_Output,
             stored=lambda result: [Content.from_text(str(result))],
             suspend=suspend,
         )

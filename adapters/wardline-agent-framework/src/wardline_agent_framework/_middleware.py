@@ -44,7 +44,7 @@ KINDS: Final = (
 )
 """The kinds of action that this adapter sees."""
 
-C = TypeVar("C")
+_C = TypeVar("_C")
 
 _LOOP = Way(loop=True)
 
@@ -87,10 +87,10 @@ class WardlineMiddleware(AgentMiddleware):
         own = own if isinstance(own, list | tuple) else [own]
         return any(isinstance(one, WardlineMiddleware) for one in own)
 
-    def client(self, client: C) -> C:
+    def client(self, client: _C) -> _C:
         """Put a chat client behind the guard, for what your own code asks it without an agent."""
         _check_client(client)
-        put_before(client, GovernedClient)
+        put_before(client, _GovernedClient)
         _clients.attach(client, self)
         return client
 
@@ -181,7 +181,7 @@ def _check_client(client: Any) -> None:
 _clients: Attached[WardlineMiddleware] = Attached()
 
 
-class GovernedClient:
+class _GovernedClient:
     """The seam in front of a client's `get_response`."""
 
     def get_response(self, messages: Any, *, client_kwargs: Any = None, **more: Any) -> Any:
