@@ -121,11 +121,11 @@ class GovernedToolset(WrapperToolset[Any]):
             body,
             result=_Result,
             stored=lambda kept: kept,
-            suspend=suspend(flow, ctx),
+            suspend=_suspending(flow, ctx),
         )
 
 
-def suspend(flow: Flow, ctx: RunContext[Any]) -> Suspend | None:
+def _suspending(flow: Flow, ctx: RunContext[Any]) -> Suspend | None:
     """Return how this call asks: by ending the run, and once by the answer that it was resumed with."""
     answers = [ctx.tool_call_metadata] if ctx.tool_call_approved else []
 
