@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -406,20 +405,6 @@ def test_coverage_says_what_is_governed_and_what_stands_against_it(world):
     assert "does not execute" in found["root", "tool_call", "web_search"].why
     assert not any(one.governed for one in coverage(inner))
     assert coverage("something else") == []
-
-
-def test_the_start_in_the_readme_is_what_works(world, monkeypatch, tmp_path):
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    code = re.search(r"```python\n(.*?)```", readme, re.DOTALL)
-    assert code
-    head = "apiVersion: wardline/v1\nname: p\ndefault_action: allow\n"
-    (tmp_path / "policy.yaml").write_text(head + NO_PAY)
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {"client": world.Scripted(world.called("pay", to="a"))}
-    names["tools"] = [world.pay]
-    exec(code[1], names)
-    assert "WHY" in world.results(world.play(names["agent"]))[0]
-    assert not world.ran
 
 
 def test_the_example_blocks_and_leaves_a_verified_ledger():

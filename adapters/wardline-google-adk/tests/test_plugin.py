@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -405,26 +404,6 @@ rules: [{name: no-secret, on: output, condition: "has(args.text) && args.text.co
     texts = world.texts(world.play(world.runner(policy, agent)))
     assert "SECRET" not in "".join(texts)
     assert "WHY" in texts[-1]
-
-
-def test_the_start_in_the_readme_is_what_works(world, monkeypatch, tmp_path):
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    code = re.search(r"```python\n(.*?)```", readme, re.DOTALL)
-    assert code
-    (tmp_path / "policy.yaml").write_text(
-        "apiVersion: wardline/v1\nname: p\ndefault_action: allow\n" + NO_PAY
-    )
-    monkeypatch.chdir(tmp_path)
-    root = world.agent(world.called("pay", to="a"))
-    names: dict[str, Any] = {"root_agent": root}
-    exec(code[1], names)
-    from google.adk.runners import InMemoryRunner
-
-    runner = InMemoryRunner(app=names["app"])
-    runner.auto_create_session = True
-    assert "WHY" in world.responses(world.play(runner))[0]["error"]
-    assert not world.ran
-    names["app"].plugins[0].guard.close()
 
 
 def test_the_example_blocks_and_leaves_a_verified_ledger():

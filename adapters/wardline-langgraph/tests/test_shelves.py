@@ -1,10 +1,8 @@
-"""Stores and retrievers, what `coverage` finds, and the README's first lines."""
+"""Stores and retrievers, and what `coverage` finds."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -206,21 +204,3 @@ def test_a_store_with_a_guard_is_governed(house):
     graph = StateGraph(MessagesState).add_node("n", lambda _: {}).add_edge(START, "n")
     (found,) = coverage(graph.compile(store=store))
     assert (found.kind, found.governed) == ("memory_write", True)
-
-
-def test_the_readme_begins_with_what_works(house, tmp_path, monkeypatch):
-    readme = Path(__file__).parents[1] / "README.md"
-    (code, *_) = re.findall(r"```python\n(.*?)```", readme.read_text(), re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    Path("policy.yaml").write_text("apiVersion: wardline/v1\nname: p\ndefault_action: deny\n")
-    names: dict[str, Any] = {
-        "model": house.model(house.calls(("pay", {"to": "bob"}))),
-        "tools": house.tools,
-        "graph": StateGraph(MessagesState),
-    }
-    exec(code, names)
-    names["graph"].add_edge(START, "tools")
-    out = names["graph"].compile().invoke({"messages": [house.calls(("pay", {"to": "bob"}))]})
-    assert "not run" in out["messages"][-1].text
-    assert house.ran == []
-    names["guard"].close()

@@ -1,54 +1,18 @@
-"""The package as a newcomer meets it: the README, the example, the versions that it starts with."""
+"""The package as a newcomer meets it: the example, the versions that it starts with."""
 
 from __future__ import annotations
 
-import asyncio
 import importlib
-import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from agents import Agent, RunConfig, Runner, function_tool
-from openai_world import Scripted, say
 
 import wardline_openai_agents
 from wardline import ConfigurationError
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
-
-
-def test_the_start_in_the_readme_runs(world, tmp_path, monkeypatch):
-    (code,) = re.findall(r"```python\n(from agents.*?)```", README.read_text(), re.DOTALL)
-    (tmp_path / "policy.yaml").write_text(
-        "apiVersion: wardline/v1\nname: p\ndefault_action: allow\n"
-    )
-    monkeypatch.chdir(tmp_path)
-
-    @function_tool
-    def find_order(order: str) -> str:
-        """Look an order up."""
-        return order
-
-    class Provider:
-        model = Scripted([say("it is on its way")])
-
-        def get_model(self, name: str | None) -> Any:
-            return self.model
-
-    original = Runner.run
-    names = {"find_order": find_order, "billing": Agent("billing")}
-    lines = "".join(f"    {line}\n" for line in code.splitlines())
-    exec(f"async def main():\n{lines}    return result\n", names)
-
-    async def run(agent: Any, text: str) -> Any:
-        return await original(agent, text, run_config=RunConfig(model_provider=Provider()))
-
-    monkeypatch.setattr(Runner, "run", run)
-    assert asyncio.run(names["main"]()).final_output == "it is on its way"
 
 
 def test_the_example_runs_offline_and_really_blocks():

@@ -1,46 +1,18 @@
-"""The package as a newcomer meets it: the README, the example, the versions that it starts with."""
+"""The package as a newcomer meets it: the example, the versions that it starts with."""
 
 from __future__ import annotations
 
 import importlib
-import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pydantic_world import Scripted, call
 
 import wardline_pydantic_ai
 from wardline import ConfigurationError
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
-
-
-def test_the_start_in_the_readme_runs(tmp_path, monkeypatch):
-    (code,) = re.findall(r"```python\n(from pydantic_ai.*?)```", README.read_text(), re.DOTALL)
-    policy = (
-        "apiVersion: wardline/v1\nname: p\nrules: [{name: r, tool: find_order, action: allow}]\n"
-    )
-    (tmp_path / "policy.yaml").write_text(policy)
-    monkeypatch.chdir(tmp_path)
-    found: list[str] = []
-
-    def find_order(order: str) -> str:
-        """Look an order up."""
-        found.append(order)
-        return order
-
-    script = Scripted([call("find_order", "1", order="4711")])
-    names: dict[str, Any] = {"model": script.model, "find_order": find_order}
-    exec(code, names)
-    names["agent"]._root_capability.apply(
-        lambda one: one.adapter.guard.close() if hasattr(one, "adapter") else None
-    )
-    assert names["result"].output == "done"
-    assert found == ["4711"]
 
 
 def test_the_example_runs_offline_and_really_blocks():
