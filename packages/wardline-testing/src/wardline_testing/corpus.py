@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from wardline import Action, ActionRefused, Clock, Guard, MemoryStore
 from wardline.ledger import Ledger, read
 from wardline.store import Charge
+from wardline_testing.harness import Harness
 from wardline_testing.scene import Scene
 from wardline_testing.script import AgentSpec, Say, ToolCall
 from wardline_testing.tools import Probe, Tool
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
     from wardline import Facts, PolicySet
     from wardline.cases import Case
     from wardline.store import Reservation
-    from wardline_testing.harness import Harness
 
 __all__ = ["Judged", "bare", "through", "unplayable"]
 
 _DEADLINE = 30.0
+_PLAYED_BY = {
+    "memory_write": "write_memory",
+    "memory_read": "read_memory",
+    "retrieval": "retrieve",
+}
 _NAMED = {
     "memory_write": "memory",
     "memory_read": "memory",
@@ -173,6 +178,9 @@ def unplayable(harness: type[Harness], case: Case) -> str:
         return f"the adapter does not see {action.kind}"
     if action.kind == "message":
         return "no agent sends a message by itself"
+    method = _PLAYED_BY.get(action.kind)
+    if method and getattr(harness, method) is getattr(Harness, method):
+        return f"the harness has no {method}"
     if not all(key.isidentifier() and not keyword.iskeyword(key) for key in action.args):
         return "an argument's name is no parameter of a Python function"
     if action.kind == "tool_call" and not _is_json(dict(action.args)):
