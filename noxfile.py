@@ -241,7 +241,8 @@ def wheel(session: nox.Session, path: Path) -> None:
     session.install("uv")
     for package in (ROOT / "packages" / "wardline", path):
         session.run("uv", "build", "--wheel", "--out-dir", str(dist), str(package), silent=True)
-    session.install("--find-links", str(dist), path.name, *_settings_first(path))
+    wheels = sorted(str(one) for one in dist.glob("*.whl"))  # by path: an index may have the names
+    session.install(*wheels, *_settings_first(path))
     session.install("pytest>=9", "pytest-timeout>=2.4")
     test = path / "tests" / "test_readme.py"
     session.run("pytest", "-c", str(ROOT / "pyproject.toml"), str(test), env=QUIET)
