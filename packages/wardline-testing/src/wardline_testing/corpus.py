@@ -16,6 +16,7 @@ from wardline import Action, ActionRefused, Clock, Guard, MemoryStore
 from wardline.ledger import Ledger, read
 from wardline.store import Charge
 from wardline_testing.harness import Harness
+from wardline_testing.played import causes, in_thread
 from wardline_testing.scene import Scene
 from wardline_testing.script import AgentSpec, Say, ToolCall
 from wardline_testing.tools import Probe, Tool
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Judged", "bare", "through", "unplayable"]
 
-_DEADLINE = 30.0
 _PLAYED_BY = {
     "memory_write": "write_memory",
     "memory_read": "read_memory",
@@ -193,7 +193,10 @@ def through(harness: type[Harness], policies: PolicySet, case: Case, folder: Pat
     stage = _Stage.of(policies, case, folder)
     try:
         probe = Probe()
-        asyncio.run(asyncio.wait_for(_play(harness(), stage, case, probe), _DEADLINE))
+        ending = in_thread(lambda: asyncio.run(_play(harness(), stage, case, probe)))
+        refused = any(isinstance(one, ActionRefused) for one in causes(ending.error))
+        if ending.error is not None and not refused:
+            raise ending.error
         starts = probe.of(case.given.action.name)
         return stage.judged(case.given.action, starts[0].args if starts else None)
     finally:
@@ -205,17 +208,14 @@ async def _play(harness: Harness, stage: _Stage, case: Case, probe: Probe) -> No
     text = str(action.args.get("text", action.args.get("query", "")))
     scene = _scene(harness, stage, case, probe)
     scene.names = {_NAMED[action.kind]: action.name} if action.kind in _NAMED else {}
-    try:
-        if action.kind == "memory_write":
-            await harness.write_memory(scene, text)
-        elif action.kind == "memory_read":
-            await harness.read_memory(scene, text)
-        elif action.kind == "retrieval":
-            await harness.retrieve(scene, text)
-        else:
-            await harness.run(scene)
-    except ActionRefused:
-        pass
+    if action.kind == "memory_write":
+        await harness.write_memory(scene, text)
+    elif action.kind == "memory_read":
+        await harness.read_memory(scene, text)
+    elif action.kind == "retrieval":
+        await harness.retrieve(scene, text)
+    else:
+        await harness.run(scene)
 
 
 def _scene(harness: Harness, stage: _Stage, case: Case, probe: Probe) -> Scene:
