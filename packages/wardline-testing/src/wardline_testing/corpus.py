@@ -145,6 +145,11 @@ class _Stage:
                 return Judged("require_approval", ", ".join(rules), ran)
         return None
 
+    def stopped_before(self) -> bool:
+        """Whether something else was refused, or asked about, on the way to the action."""
+        types = [one.fields["type"] for one in read(self.folder / "ledger")]
+        return "refusal" in types or "approval" in types
+
     def close(self) -> None:
         self.guard.ledger.close()
         self.guard.close()
@@ -189,7 +194,10 @@ def unplayable(harness: type[Harness], case: Case) -> str:
 
 
 def through(harness: type[Harness], policies: PolicySet, case: Case, folder: Path) -> Judged | None:
-    """Judge a case through an adapter; None where its action was never reached."""
+    """Judge a case through an adapter; None where its action was never reached.
+
+    The effect is `before` where an action that leads to it was refused, as the tool call of a retriever.
+    """
     stage = _Stage.of(policies, case, folder)
     try:
         probe = Probe()
@@ -198,7 +206,8 @@ def through(harness: type[Harness], policies: PolicySet, case: Case, folder: Pat
         if ending.error is not None and not refused:
             raise ending.error
         starts = probe.of(case.given.action.name)
-        return stage.judged(case.given.action, starts[0].args if starts else None)
+        judged = stage.judged(case.given.action, starts[0].args if starts else None)
+        return Judged("before", "") if judged is None and stage.stopped_before() else judged
     finally:
         stage.close()
 

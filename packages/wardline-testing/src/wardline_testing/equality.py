@@ -54,8 +54,8 @@ def _held(harness: type[Harness], policies: PolicySet, case: Case, folder: Path)
     elif core.ran is not None and not core.ran.keys() <= action.args.keys():
         return "not played", "a rule adds an argument, which the case's tool does not have"
     other = through(harness, policies, case, folder / "adapter")
-    if other is None and action.kind == "delegation":
-        return "not played", "the call that leads to the delegation is refused before it"
+    if other is not None and other.effect == "before":
+        return "not played", "an action that leads to it is refused before it"
     if other is None:
         return "differs", "the adapter never asked about it"
     if other == core:
