@@ -38,8 +38,10 @@ def compare(harness: type[Harness], packs: Sequence[Path]) -> Iterator[tuple[str
     for suite in find_suites(packs):
         policies = suite.policies()
         pack = suite.paths[0].parent.name
+        blind = sorted(policies.kinds() - frozenset(harness.kinds))
+        refuses = f"the adapter refuses to start with rules on {', '.join(blind)}" if blind else ""
         for case in suite.cases:
-            if why := unplayable(harness, case):
+            if why := refuses or unplayable(harness, case):
                 yield pack, case, "not played", why
                 continue
             with tempfile.TemporaryDirectory() as folder:
