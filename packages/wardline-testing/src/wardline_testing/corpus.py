@@ -183,6 +183,8 @@ def unplayable(harness: type[Harness], case: Case) -> str:
         return f"the adapter does not see {action.kind}"
     if action.kind == "message":
         return "no agent sends a message by itself"
+    if action.kind in ("model_call", "input", "output") and not getattr(harness, "has_model", True):
+        return f"the harness has no model, of which {action.kind} would come"
     method = _PLAYED_BY.get(action.kind)
     if method and getattr(harness, method) is getattr(Harness, method):
         return f"the harness has no {method}"
@@ -251,7 +253,8 @@ def _tool(case: Case, facts: Facts, probe: Probe) -> Tool:
     action = case.given.action
     result = facts.result if facts.result is not None else "done"
     parameters = {name: _type(value) for name, value in action.args.items()}
-    return Tool(probe, action.name, f"Do {action.name}.", parameters, lambda _: result)
+    said = f"Do {action.name}."
+    return Tool(probe, action.name, said, parameters, lambda _: result, returns=type(result))
 
 
 def _type(value: object) -> type:

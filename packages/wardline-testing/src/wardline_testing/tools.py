@@ -71,7 +71,7 @@ class Tool:
     `parameters` maps each parameter to its type (`str`, `int`, `float`, `bool`, `list`, `dict`, or
     `object` for anything), and
     `defaults` some of them to what they are when left out. `function` is a plain Python function with that
-    signature, annotations, name and docstring, `coroutine` its asynchronous twin: give whichever fits to
+    signature, annotations (`returns` is that of its result), name and docstring, `coroutine` its asynchronous twin: give whichever fits to
     the framework as an ordinary tool, and never call them.
     """
 
@@ -85,6 +85,7 @@ class Tool:
         *,
         abody: Callable[[dict[str, Any]], Awaitable[Any]] | None = None,
         defaults: Mapping[str, Any] | None = None,
+        returns: type = str,
     ) -> None:
         self.name = name
         self.description = description
@@ -100,7 +101,7 @@ class Tool:
                 )
                 for one, kind in self.parameters.items()
             ],
-            return_annotation=str,
+            return_annotation=returns,
         )
 
         def function(*args: Any, **kwargs: Any) -> Any:
@@ -127,7 +128,7 @@ class Tool:
         body.__signature__ = self.signature
         body.__annotations__ = {
             **{one.name: one.annotation for one in self.signature.parameters.values()},
-            "return": str,
+            "return": self.signature.return_annotation,
         }
         return body
 
