@@ -291,6 +291,7 @@ def bench(session: nox.Session) -> None:
         session.install(engine, success_codes=range(256))
     env = {**QUIET, **_opa(session)}
     session.run("python", "integration-tests/bench/bench.py", *session.posargs, env=env)
+    session.notify("overhead", [])
 
 
 @nox.session

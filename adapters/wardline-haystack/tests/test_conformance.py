@@ -136,12 +136,15 @@ class TestHaystack(AdapterConformance):
     )
 
     async def run(self, scene: Scene) -> RunReport:
-        agent = govern(
-            _agent(scene, scene.agent),
-            scene.guard,
-            on_denied=scene.on_denied,
-            suspend=scene.durable,
-        )
+        agent = _agent(scene, scene.agent)
+        if scene.guard is not None:
+            agent = govern(
+                agent,
+                scene.guard,
+                on_denied=scene.on_denied,
+                suspend=scene.durable,
+                backstop=scene.backstop,
+            )
         if scene.rewriter is not None:
             # Behind the governor, where the list of hooks ends.
             hooks = {**agent.hooks, "before_tool": [*agent.hooks["before_tool"], _rewriting(scene)]}

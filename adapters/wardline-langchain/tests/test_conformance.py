@@ -189,7 +189,8 @@ class TestLangChain(AdapterConformance):
             tools.append({"type": scene.hosted, "name": scene.hosted})
         middleware: list[Any] = []
         if scene.guard is not None:
-            middleware.append(WardlineMiddleware(scene.guard, on_denied=scene.on_denied))
+            options = {"on_denied": scene.on_denied, "backstop": scene.backstop}
+            middleware.append(WardlineMiddleware(scene.guard, **options))
         if scene.rewriter is not None:
             middleware.append(Rewriting(scene))
         name = scene.names.get("model_call", "scripted")

@@ -122,9 +122,9 @@ class TestLangGraph(AdapterConformance):
         )
         if scene.guard is None:
             return graph_of(model.bind_tools(offered), ToolNode(tools), saver, spec.name)
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"backstop": scene.backstop}
         if scene.rewriter is not None:
-            options = self._rewriting(scene)
+            options |= self._rewriting(scene)
         node = GovernedToolNode(tools, scene.guard, on_denied=scene.on_denied, **options)
         model = GovernedModel(model, scene.guard, on_denied=scene.on_denied).bind_tools(offered)
         return graph_of(

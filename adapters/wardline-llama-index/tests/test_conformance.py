@@ -182,7 +182,8 @@ class TestLlamaIndex(AdapterConformance):
         host = _host(scene, more)
         if scene.rewriter is not None:
             host = _rewriting(scene, host)
-        host = govern(host, scene.guard, on_denied=scene.on_denied, suspend=scene.durable)
+        if scene.guard is not None:
+            host = govern(host, scene.guard, on_denied=scene.on_denied, suspend=scene.durable)
         if scene.resume is None:
             memory = _memory(scene) if scene.thread else None
             handler = host.run(user_msg=scene.prompt, memory=memory)

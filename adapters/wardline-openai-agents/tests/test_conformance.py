@@ -47,8 +47,8 @@ class KitModel(Model):
             output.append(call(name, f"hand-{next(self.numbers)}"))
         return output, said.tokens
 
-    async def get_response(self, instructions: Any, input: Any, *a: Any, **k: Any) -> ModelResponse:
-        output, tokens = self._next(instructions, input)
+    async def get_response(self, *given: Any, **named: Any) -> ModelResponse:
+        output, tokens = self._next(*given, *named.values())
         return ModelResponse(output, Usage(1, tokens, total_tokens=tokens), None)
 
     async def stream_response(self, instructions: Any, input: Any, *a: Any, **k: Any) -> Any:

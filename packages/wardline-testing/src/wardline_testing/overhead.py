@@ -53,9 +53,8 @@ def measure(harness: type[Harness], *, calls: int = 20, rounds: int = 15) -> dic
         guard = Guard(parse_policies(_POLICY), store=MemoryStore(), ledger=ledger)
         for number in range(rounds + 1):
             for governed in (False, True):
-                scene = _scene(
-                    harness, guard if governed else None, calls, f"t-{governed}-{number}"
-                )
+                thread = f"t-{governed}-{number}"
+                scene = _scene(harness, guard if governed else None, calls, thread, Path(folder))
                 start = time.perf_counter()
                 asyncio.run(harness().run(scene))
                 took = time.perf_counter() - start
@@ -76,7 +75,9 @@ def measure(harness: type[Harness], *, calls: int = 20, rounds: int = 15) -> dic
     }
 
 
-def _scene(harness: type[Harness], guard: Guard | None, calls: int, thread: str) -> Scene:
+def _scene(
+    harness: type[Harness], guard: Guard | None, calls: int, thread: str, folder: Path
+) -> Scene:
     probe = Probe()
     tool = Tool(probe, "read_file", "Read a file.", {"path": str}, lambda _: "contents")
     says = tuple(
@@ -84,7 +85,8 @@ def _scene(harness: type[Harness], guard: Guard | None, calls: int, thread: str)
         for number in range(calls)
     )
     path = "async" if "async" in harness.paths else harness.paths[0]
-    return Scene(guard, AgentSpec(tools=(tool,), says=says), path, thread=thread, probe=probe)
+    agent = AgentSpec(tools=(tool,), says=says)
+    return Scene(guard, agent, path, thread=thread, folder=folder, probe=probe, backstop=False)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -52,7 +52,8 @@ class Shelf:
 class Scene:
     """What a harness gets to play.
 
-    `guard` None asks for the same agent without the adapter, to see what the framework takes by itself.
+    `guard` None asks for the same agent without the adapter, to see what the framework takes by itself;
+    `backstop` False says that both are played in one process, where the adapter may leave no net behind.
     `names` maps `memory`, `retrieval` and `model_call` to the name that these are to have, where the
     framework lets them be named.
 
@@ -90,6 +91,7 @@ class Scene:
     resume: Any = None
     answer: Mapping[str, Any] | None = None
     rewriter: Rewriter | None = None
+    backstop: bool = True
     ungoverned: tuple[Any, ...] = ()
     hosted: str = ""
     mcp: tuple[str, ...] = ()
