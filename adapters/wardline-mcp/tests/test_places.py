@@ -132,6 +132,24 @@ def test_a_body_finds_what_was_judged_wherever_it_looks(house, play):
     play(run)
 
 
+def test_an_argument_that_a_rule_adds_and_the_body_would_not_get_is_refused(house, play):
+    server = house.server()
+    guard = house.guard(
+        "tools: {drop: {args: {table: string}}}\n"
+        "rules: [{name: more, tool: drop, action: transform, set: {args.limit: '5'}}]"
+    )
+    govern_server(server, guard)
+
+    async def run():
+        async with Client(server) as client:
+            result = await client.call_tool("drop", {"table": "users"})
+            assert result.is_error
+            assert "declare them in the tool" in result.content[0].text
+
+    play(run)
+    assert house.ran == []
+
+
 def test_a_session_without_a_client_is_governed(house, play):
     import anyio
 

@@ -94,6 +94,16 @@ rules: [{name: to-us, tool: send, action: transform, set: {args.to: "'us'"}}]
     assert [json.loads(part) for part in seen[0]] == [{"to": "us"}, {"to": "us"}]
 
 
+def test_an_argument_that_a_rule_adds_and_the_body_would_not_get_is_refused(world):
+    guard = world.guard("""
+rules: [{name: more, tool: pay, action: transform, set: {args.limit: "5"}}]
+""")
+    model = Scripted([call("pay", "1", to="bob")])
+    play(govern(Agent("a", model=model, tools=world.tools), guard))
+    assert world.ran == []
+    assert "declare them in the tool" in outputs(model)["1"]
+
+
 def test_ADPT_4_a_hook_that_rewrites_the_call_is_judged_by_what_it_wrote(world):
     class Rewriter(RunHooks[Any]):
         async def on_tool_start(self, context: Any, agent: Any, tool: Any) -> None:

@@ -16,7 +16,7 @@ from mcp.types import ClientCapabilities, ElicitationCapability
 from pydantic import BaseModel
 
 from wardline import ActionRefused, ConfigurationError
-from wardline.adapters import Adapter, Covered, Place, Suspended, Tickets, now, received
+from wardline.adapters import Adapter, Covered, Place, Suspended, Tickets, now, received, same
 from wardline_mcp._client import owner_of
 from wardline_mcp._context import claimed
 from wardline_mcp._governor import FRAMEWORK, KINDS, Bind, Governor, as_error
@@ -174,6 +174,8 @@ class _Seam:
             raw["_meta"] = dict(ctx.meta)
 
         async def forward(sent: dict[str, Any]) -> dict[str, Any]:
+            if method == "tools/call":
+                self._takes(raw, sent)
             given = entry.params_type.model_validate(sent, by_name=False)
             # The body finds what was judged wherever it looks for its arguments.
             return _dumped(await entry.handler(replace(ctx, params=sent), given))
@@ -208,6 +210,19 @@ class _Seam:
             return {}
         given = entry.params_type.model_validate(params, by_name=False)
         return _dumped(await entry.handler(replace(ctx, method=method, params=params), given))
+
+    def _takes(self, asked: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
+        """Refuse arguments that a rule has made and the tool's schema would drop or change."""
+        name, args = str(sent["name"]), dict(sent.get("arguments") or {})
+        bind = self._bound(name)
+        if bind is None or same(args, dict(bind(asked.get("arguments") or {}))):
+            return
+        with self._governor.adapter.guard.refusing("tool_call", name):
+            if not same(dict(bind(args)), args):
+                raise ConfigurationError(
+                    f"a rule made the arguments of `{name}` into some that its schema does not take as "
+                    "they are, so its body would get others; declare them in the tool, with their types"
+                )
 
     def _bound(self, name: str) -> Bind | None:
         """Return how a tool binds its arguments: with its defaults, and after coercion."""

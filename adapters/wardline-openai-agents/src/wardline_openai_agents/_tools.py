@@ -146,6 +146,7 @@ class Invocation:
         call = self.call(flow, context.tool_call_id, raw)
 
         async def body(args: dict[str, Any], _: Permit) -> _Output:
+            self._takes(flow, args)
             if not self.tool._is_agent_tool:
                 return await self._invoke(context, args)
             return await self._delegate(flow, context, args)
@@ -160,6 +161,15 @@ class Invocation:
             permit=permit,
         )
         return done.raw
+
+    def _takes(self, flow: Flow, args: dict[str, Any]) -> None:
+        """Refuse arguments that a rule has made and the tool's schema would drop or change."""
+        with flow.adapter.guard.refusing("tool_call", self.name):
+            if self._schema is not None and not same(received(self.name, self._schema, args), args):
+                raise ConfigurationError(
+                    f"a rule made the arguments of `{self.name}` into some that its schema does not take "
+                    "as they are, so its body would get others; declare them in the tool, with their types"
+                )
 
     async def _delegate(
         self, flow: Flow, context: ToolContext[Any], args: dict[str, Any]
