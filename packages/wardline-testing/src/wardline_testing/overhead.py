@@ -42,7 +42,7 @@ rules:
 """
 
 
-def measure(harness: type[Harness], *, calls: int = 20, rounds: int = 15) -> dict[str, float]:
+def measure(harness: type[Harness], *, calls: int = 8, rounds: int = 25) -> dict[str, float]:
     """Return microseconds for each tool call (median over rounds), and the adapter's share of them.
 
     A call is one turn: the model is asked, answers with one call, and the tool runs.
